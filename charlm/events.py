@@ -1,0 +1,129 @@
+"""Facts about a run: frozen, plain numbers and strings, one JSON object a line in `events.jsonl`.
+
+Losses are nats per character. Times are measured, so they are not compared: two runs with the same seed have equal
+events. Who watches a run needs nothing else (history.py folds them into curves).
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Reason = Literal["budget", "patience", "diverged", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first event of a run."""
+
+    parameters: int
+    train_chars: int
+    validation_chars: int
+    evaluated_chars: int  # how much of the validation text each Evaluated covers
+    vocabulary_size: int
+    steps_per_epoch: int
+    device: str
+    precision: str
+    threads: int
+    recipe: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Some optimizer steps, up to and with `step`: their mean loss, the last one's gradient norm and learning rate."""
+
+    step: int
+    epoch: float  # passes over the training text so far
+    loss: float
+    grad_norm: float  # before clipping
+    learning_rate: float
+    chars_seen: int
+    seconds: float = field(compare=False)  # of training, evaluation and saving not counted
+    progress: float = field(compare=False)  # share of the budget that is used, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The validation text was read (protocol `stream`), with the averaged weights where there are such."""
+
+    step: int
+    epoch: float
+    loss: float
+    train_loss: float  # mean loss of the training steps since the evaluation before
+    is_best: bool
+    seconds: float = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure on the same validation text made outside the loop: a yardstick, or the final loss under a protocol."""
+
+    name: str  # "5-gram", "xz", ...; "stream", "cold-256"
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Text that the network wrote when it stood at `step`."""
+
+    step: int
+    prompt: str
+    text: str
+    temperature: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The run folder holds all that exact resume needs from `step`."""
+
+    step: int
+    path: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of a run, until it is resumed."""
+
+    step: int
+    reason: Reason
+    seconds: float = field(compare=False)
+    advice: str = ""  # what to change, when the run diverged
+
+
+Event = Started | Step | Evaluated | Measured | Sampled | Saved | Finished
+Events = Generator[Event, None, None]
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Started, Step, Evaluated, Measured, Sampled, Saved, Finished)
+}
+
+
+def to_line(event: Event) -> str:
+    """One JSON object and a line feed. Numbers that are not finite become null: JSON has no NaN."""
+    values = {name: _finite(getattr(event, name)) for name in (f.name for f in dataclasses.fields(event))}
+    return json.dumps({"event": type(event).__name__, **values}, ensure_ascii=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_line(line: str) -> Event | None:
+    """The event of a line; None for a torn or unknown line, which a reader skips."""
+    try:
+        values = json.loads(line)
+        kind = KINDS[values.pop("event")]
+        nan = {f.name for f in dataclasses.fields(kind) if f.type is float and values.get(f.name, 0) is None}
+        return kind(**{name: math.nan if name in nan else value for name, value in values.items()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def from_lines(lines: Iterable[str]) -> Iterator[Event]:
+    """The events of a log; torn lines (a process was killed while it wrote) and unknown ones are left out."""
+    for line in lines:
+        event = from_line(line)
+        if event is not None:
+            yield event

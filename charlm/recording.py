@@ -1,0 +1,204 @@
+"""The pipeline around a trainer: sample, save, log. The only way a run is trained, for terminal, page, tests, notebooks.
+
+    for event in recorded(trainer, folder): ...          a new run, or one that goes on after load_trainer()
+
+It writes the run folder and passes every event on. Who stops asking, stops the run: closing the generator saves it and
+writes Finished("stopped"). When a killed run is resumed, the log is cut back to the last save and told again from there,
+so that it ends as if nothing had happened. Knows nothing of signals, pages or progress bars.
+"""
+
+import contextlib
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import torch
+
+from charlm.checkpoint import EVENTS, WEIGHTS, load_checkpoint, load_trainer, save_trainer, save_weights
+from charlm.config import SampleConfig, TrainConfig
+from charlm.errors import CheckpointError
+from charlm.evaluation import PROTOCOLS, loss_under
+from charlm.events import Evaluated, Event, Events, Finished, Measured, Sampled, Saved, Started, Step, from_lines, to_line
+from charlm.model import CharRNN
+from charlm.sampling import generate
+from charlm.stepping import fold
+from charlm.trainer import Trainer
+from charlm.yardsticks import yardsticks
+
+SAMPLE = SampleConfig(length=200, temperature=0.8, seed=1)  # the same seed each time: what changes is the network
+SAVE_SECONDS = 30.0  # that a cut-off may lose
+LAST_YARDSTICK = "xz"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the log of a run that goes on has already: nothing is told twice, nothing is left out."""
+
+    yardsticks: frozenset[str]
+    final: frozenset[str]  # protocols measured since the last Step
+    owes_sample: bool  # the last Started or Evaluated has no Sampled yet
+
+
+def recorded(trainer: Trainer, folder: Path, log_bytes: int = 0, sample: SampleConfig = SAMPLE) -> Iterator[Event]:
+    """Train, and keep all of it in the run folder. `log_bytes` comes from `load_trainer` when a run goes on."""
+    with _locked_log(folder, log_bytes) as log:
+        told = _told(read_events(folder))
+        events = sampled(measured(trainer.events(), trainer, folder, told), trainer, sample, told)
+        with contextlib.closing(logged(saved(events, trainer, folder, log), trainer, folder, log)) as pipeline:
+            yield from pipeline
+
+
+def resumed(folder: Path, training: TrainConfig | None = None) -> tuple[Trainer, Iterator[Event]]:
+    """A run that goes on exactly where it was saved; `training` extends or changes it."""
+    trainer, log_bytes = load_trainer(folder, training)
+    return trainer, recorded(trainer, folder, log_bytes)
+
+
+def read_events(folder: Path) -> Iterator[Event]:
+    """The events of a run so far, from its log."""
+    try:
+        with open(folder / EVENTS, encoding="utf-8", errors="replace") as log:
+            yield from from_lines(log)
+    except FileNotFoundError:
+        return
+
+
+# --- the shells: each takes events and passes them on -----------------------------------------------------------------
+
+
+def measured(events: Events, trainer: Trainer, folder: Path, told: Told) -> Events:
+    """Adds the yardsticks after the first step, and both protocols on the whole validation text before the end."""
+    with contextlib.closing(events):
+        is_owed = LAST_YARDSTICK not in told.yardsticks
+        if is_owed and trainer.step:
+            yield from _yardsticks(trainer, told)
+            is_owed = False
+        for event in events:
+            if isinstance(event, Finished) and (folder / WEIGHTS).exists():
+                yield from _final_losses(trainer, folder, told)
+            yield event
+            if isinstance(event, Step) and is_owed:
+                yield from _yardsticks(trainer, told)
+                is_owed = False
+
+
+def sampled(events: Events, trainer: Trainer, config: SampleConfig, told: Told) -> Events:
+    """Adds a Sampled at the start and after every Evaluated, from the weights that would be published."""
+    with contextlib.closing(events):
+        if told.owes_sample:
+            yield _sample(trainer, config)
+        for event in events:
+            yield event
+            if isinstance(event, Started | Evaluated):
+                yield _sample(trainer, config)
+
+
+def saved(events: Events, trainer: Trainer, folder: Path, log: IO[bytes]) -> Events:
+    """Keeps the best weights at once, and the whole trainer after each sample and every SAVE_SECONDS."""
+    last = time.monotonic()
+    with contextlib.closing(events):
+        for event in events:
+            if isinstance(event, Evaluated) and event.is_best:
+                save_weights(folder, trainer.published(), event.step, event.loss)
+            yield event
+            is_late = isinstance(event, Step) and time.monotonic() - last > SAVE_SECONDS
+            if isinstance(event, Sampled) or is_late:
+                save_trainer(folder, trainer, log.tell())
+                last = time.monotonic()
+                yield Saved(trainer.step, str(folder))
+
+
+def logged(events: Events, trainer: Trainer, folder: Path, log: IO[bytes]) -> Events:
+    """Appends every event to the log but Saved, which depends on the clock; a closed run is saved and ends "stopped"."""
+    is_finished = False
+    try:
+        with contextlib.closing(events):
+            for event in events:
+                if isinstance(event, Finished):
+                    _save_end(trainer, folder, log)
+                    is_finished = True
+                if not isinstance(event, Saved):
+                    _append(log, event)
+                yield event
+    except GeneratorExit:
+        if not is_finished:
+            _save_end(trainer, folder, log)
+            _append(log, Finished(trainer.step, "stopped", trainer.seconds))
+        raise
+
+
+# --- their parts ------------------------------------------------------------------------------------------------------
+
+
+def _told(events: Iterator[Event]) -> Told:
+    yardsticks, final, owes_sample = set[str](), set[str](), False
+    for event in events:
+        if isinstance(event, Measured):
+            (final if event.name in PROTOCOLS else yardsticks).add(event.name)
+        if isinstance(event, Step):
+            final.clear()
+        if isinstance(event, Started | Evaluated | Sampled):
+            owes_sample = not isinstance(event, Sampled)
+    return Told(frozenset(yardsticks), frozenset(final), owes_sample)
+
+
+def _yardsticks(trainer: Trainer, told: Told) -> Events:
+    for one in yardsticks(trainer.corpus):
+        if one.name not in told.yardsticks:
+            yield Measured(one.name, one.loss)
+
+
+def _final_losses(trainer: Trainer, folder: Path, told: Told) -> Events:
+    """Of the best weights, which are the ones that everybody will use."""
+    model = load_checkpoint(folder).model
+    ids = torch.from_numpy(trainer.corpus.validation).long()  # (M,)
+    for protocol in PROTOCOLS:
+        if trainer.step > 0 and protocol not in told.final:
+            yield Measured(protocol, loss_under(protocol, model, ids))
+
+
+def _sample(trainer: Trainer, config: SampleConfig) -> Sampled:
+    model = CharRNN(trainer.model.vocabulary_size, trainer.model.config)
+    model.load_state_dict(trainer.published())
+    text = "".join(generate(fold(model), trainer.corpus.vocabulary, "", config))
+    return Sampled(trainer.step, "", text, config.temperature, config.seed)
+
+
+def _save_end(trainer: Trainer, folder: Path, log: IO[bytes]) -> None:
+    """What is saved when a run ends in any way. Stopped before its first evaluation, it still keeps its weights."""
+    if trainer.step and not (folder / WEIGHTS).exists():
+        save_weights(folder, trainer.published(), trainer.step, math.nan)
+    save_trainer(folder, trainer, log.tell())
+
+
+def _append(log: IO[bytes], event: Event) -> None:
+    try:
+        log.write(to_line(event).encode("utf-8", errors="replace"))
+        log.flush()
+    except OSError as error:
+        raise CheckpointError("{file} could not be written: {reason}.", file=EVENTS, reason=error.strerror or error) from error
+
+
+@contextlib.contextmanager
+def _locked_log(folder: Path, log_bytes: int) -> Iterator[IO[bytes]]:
+    """The event log, cut back to where the run goes on, and held for this process alone."""
+    try:
+        log = open(folder / EVENTS, "ab")
+    except OSError as error:
+        raise CheckpointError("{file} could not be opened: {reason}.", file=folder / EVENTS, reason=error.strerror or error) from error
+    with log:
+        if sys.platform != "win32":  # there a lock would also keep readers out
+            import fcntl
+
+            try:
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise CheckpointError("The run {run} is being trained by another process.", run=folder.name) from error
+        log.truncate(min(log_bytes, log.seek(0, os.SEEK_END)))
+        log.seek(0, os.SEEK_END)
+        yield log

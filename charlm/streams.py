@@ -1,0 +1,116 @@
+"""Ids -> batches. Knows nothing of networks; holds the cursor, so that a run can go on exactly where it was.
+
+The picture. A text of 26 letters, B = 3 streams, windows of T = 4:
+
+    stream 0   a b c d | e f g h          each stream is one contiguous track of the text; step k reads window k of
+    stream 1   i j k l | m n o p          every stream. The state that a stream ends a window with is the state it
+    stream 2   q r s t | u v w x          begins the next one with, so memory reaches further than the T characters
+                step 0    step 1          through which gradients flow (truncated backpropagation through time,
+                                          Williams & Peng 1990).
+    targets    b c d e | f g h i          the same track, one character later
+
+Every epoch begins with a fresh state and at another place (0 to T-1 characters in), so that windows are cut
+differently each time. `Chunks` is the other way: B random places each step, a fresh state each time.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charlm.config import TrainConfig
+from charlm.errors import TextError
+from charlm.vocabulary import Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's characters. `is_fresh`: begin with an empty state."""
+
+    inputs: Tensor  # (B, T) int64
+    targets: Tensor  # (B, T) int64, one character later
+    is_fresh: bool
+
+
+class Streams:
+    """B contiguous tracks, read window by window, epoch after epoch."""
+
+    def __init__(self, ids: Ids, streams: int, window: int, dice: torch.Generator) -> None:
+        self.ids, self.streams, self.window, self.dice = torch.from_numpy(ids), streams, window, dice  # ids (N,)
+        if streams * window + window > len(ids):
+            raise TextError(
+                "The training text has {chars} characters; {streams} streams of windows of {window} need {needed}."
+                " Use fewer streams or a shorter window.",
+                chars=len(ids), streams=streams, window=window, needed=streams * window + window,
+            )  # fmt: skip
+        self.offset, self.cursor = 0, -1  # -1: an epoch is about to begin
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The same in every epoch, wherever it begins: the last T-1 characters are left for the offset."""
+        return (len(self.ids) - self.window) // (self.streams * self.window)
+
+    def next(self) -> Batch:
+        """The next window of every stream."""
+        if self.cursor < 0 or self.cursor >= self.steps_per_epoch * self.window:
+            self.offset = int(torch.randint(self.window, (1,), generator=self.dice))
+            self.cursor = 0
+        length = self.steps_per_epoch * self.window  # of a stream
+        tracks = self.ids.as_strided((self.streams, length + 1), (length, 1), self.offset)  # (B, length + 1)
+        piece = tracks[:, self.cursor : self.cursor + self.window + 1].long()  # (B, T + 1)
+        is_fresh = self.cursor == 0
+        self.cursor += self.window
+        return Batch(piece[:, :-1], piece[:, 1:], is_fresh)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"offset": self.offset, "cursor": self.cursor}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.offset, self.cursor = int(state["offset"]), int(state["cursor"])
+
+
+class Chunks:
+    """B random places of the text, T characters each, a fresh state each time. An epoch is as many as fit into it."""
+
+    def __init__(self, ids: Ids, streams: int, window: int, dice: torch.Generator) -> None:
+        self.ids, self.streams, self.window, self.dice = torch.from_numpy(ids), streams, window, dice  # ids (N,)
+        if window + 1 > len(ids):
+            raise TextError(
+                "The training text has {chars} characters; a window of {window} needs one more. Use a shorter window.",
+                chars=len(ids), window=window,
+            )  # fmt: skip
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, len(self.ids) // (self.streams * self.window))
+
+    def next(self) -> Batch:
+        starts = torch.randint(len(self.ids) - self.window, (self.streams, 1), generator=self.dice)  # (B, 1)
+        piece = self.ids[starts + torch.arange(self.window + 1)].long()  # (B, T + 1)
+        return Batch(piece[:, :-1], piece[:, 1:], is_fresh=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to remember: its places come from the dice."""
+
+
+def batches(ids: Ids, config: TrainConfig, dice: torch.Generator) -> Streams | Chunks:
+    """The batches that `config` asks for."""
+    kind = {"streams": Streams, "chunks": Chunks}[config.batching]
+    return kind(np.ascontiguousarray(ids), config.streams, config.window, dice)
+
+
+def fitted(chars: int, streams: int, window: int) -> tuple[int, int]:
+    """(streams, window) that a training text of so many characters can fill: first fewer streams, then a shorter window.
+
+    At least four steps make an epoch, so that something is carried from window to window.
+    """
+    few = min(streams, 4)
+    fits = chars // (4 * window + 1)
+    if fits >= few:
+        return min(streams, fits), window
+    return few, max(1, min(window, (chars - 1) // (4 * few + 1)))

@@ -1,0 +1,351 @@
+"""Trainer.events(): learning as a generator of facts. Knows nothing of files, threads, plots or people.
+
+    for event in Trainer(corpus, model_config, train_config).events(): ...
+
+Everything that changes while learning lives in the trainer (weights, optimisers, averaged weights, carried state,
+cursor, dice, counters), nothing in the generator's locals: at every yield the trainer stands between two steps, a
+`state_dict()` taken there is exact, and a new trainer that loads it goes on bit for bit (same machine, same number of
+threads; a budget in seconds follows the clock, so only steps and epochs promise equal bits). Stop is not asking for the
+next event.
+"""
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from charlm.config import ModelConfig, TrainConfig
+from charlm.corpus import Corpus
+from charlm.errors import ConfigError
+from charlm.evaluation import cross_entropy, tracks_loss
+from charlm.events import Evaluated, Events, Finished, Reason, Started, Step
+from charlm.model import CharRNN, State, parameter_count
+from charlm.streams import batches
+
+EVENT_CHARS = 8192  # a Step event tells of about so many characters
+LAST_RATE = 0.02  # the cosine ends at this share of the highest learning rate
+EVALUATED_CHARS = (4096, 200_000)  # the least and the most of the validation text that an evaluation covers
+NOMINAL_SPEED = 60_000  # chars/s, to guess before the first step what an evaluation may cost
+EVALUATION_SHARE = 0.1  # of a budget in seconds that evaluations may take
+ADVICE = "The loss is no longer finite. Lower the learning rate (now {rate:g}), or clip gradients at 1; the weights of before are kept."
+
+
+class TrainerState(NamedTuple):
+    """All that exact resume needs: tensors, and plain facts that fit into JSON."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+class Trainer:
+    """A run in memory. `recipe` is the name that Started tells."""
+
+    def __init__(self, corpus: Corpus, model_config: ModelConfig, train_config: TrainConfig, recipe: str = "") -> None:
+        self.corpus, self.config, self.recipe = corpus, train_config, recipe
+        self.device = _device(train_config.device)
+        self.precision = _precision(train_config.precision, self.device)
+        self.dice = torch.Generator().manual_seed(train_config.seed)  # first weights, then dropout
+        self.text_dice = torch.Generator().manual_seed(train_config.seed + 1)  # which text comes when
+        self.model = CharRNN(len(corpus.vocabulary), model_config, self.dice).to(self.device)
+        self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()} if train_config.average else {}
+        self.optimizers = _optimizers(self.model, train_config)
+        self.batches = batches(corpus.train, train_config, self.text_dice)
+        self.validation = torch.from_numpy(corpus.validation[: self.evaluated_chars]).long().to(self.device)  # (M,)
+        self.state: State | None = None
+        self.step, self.seconds, self.evaluation_seconds = 0, 0.0, 0.0
+        self.is_started, self.evaluations, self.stale, self.best = False, 0, 0, math.inf
+        self.since_event, self.since_evaluation = _Mean(), _Mean()
+        self.grad_norm, self.learning_rate = 0.0, 0.0
+        self.has_diverged = False
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def events(self) -> Events:
+        """Started, then Step and Evaluated until Finished. Decides from its own state alone, so that it can go on."""
+        if not self.is_started:
+            self.is_started = True
+            yield self._started()
+        while True:
+            if self._is_evaluation_due():
+                yield self._evaluate()
+            reason = self._end()
+            if reason is not None:
+                yield Finished(self.step, reason, self.seconds, self._advice())
+                return
+            self._learn()
+            if self.since_event.count:
+                yield self._told()
+
+    def _learn(self) -> None:
+        """Steps up to the next event: EVENT_CHARS characters, the next evaluation, the end, or a loss gone wrong."""
+        began = time.perf_counter()
+        enough = max(1, EVENT_CHARS // self.chars_per_step)
+        before = self.seconds
+        while self.since_event.count < enough and not self.has_diverged:
+            self._advance()
+            self.seconds = before + time.perf_counter() - began
+            if self._is_evaluation_due() or self.progress >= 1:
+                break
+
+    def _advance(self) -> None:
+        """One optimizer step on one window of every stream; the weights stay untouched when it is not finite."""
+        batch = self.batches.next()
+        self.model.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            state = None if batch.is_fresh else self.state
+            logits, state = self.model(batch.inputs.to(self.device), state)  # (B, T, V)
+        loss = cross_entropy(logits, batch.targets.to(self.device))  # ()
+        loss.backward()
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])  # ()
+        value, self.grad_norm = loss.item(), norm.item()
+        if not math.isfinite(value) or not math.isfinite(self.grad_norm):
+            self.has_diverged = True
+            self.model.zero_grad(set_to_none=True)
+            return
+        self._update()
+        self.state = tuple(part.detach() for part in state)  # (L, B, H) each
+        self.step += 1
+        self.since_event.add(value)
+        self.since_evaluation.add(value)
+
+    def _update(self) -> None:
+        """Clip, set the learning rate, step every optimizer, average the weights."""
+        parameters = list(self.model.parameters())
+        if self.config.clip and self.grad_norm > self.config.clip:
+            torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], self.config.clip / self.grad_norm)
+        factor = rate_factor(self.config, self.progress_after_step)
+        self.learning_rate = self.config.learning_rate * factor
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self.average:  # a short memory at first, so that the random start is forgotten
+            decay = min(self.config.average, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in parameters], 1 - decay)
+
+    # --- budget -----------------------------------------------------------------------------------------------------
+
+    @property
+    def chars_per_step(self) -> int:
+        return self.config.streams * self.config.window
+
+    @property
+    def total_steps(self) -> int:
+        """Of the budget; 0 when the budget is in seconds."""
+        return self.config.steps or math.ceil(self.config.epochs * self.batches.steps_per_epoch)
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used."""
+        return self.step / self.total_steps if self.total_steps else self.seconds / self.config.seconds
+
+    @property
+    def progress_after_step(self) -> float:
+        """Where the learning rate of the step under way stands: it is never the rate 0 of the very beginning."""
+        return (self.step + 1) / self.total_steps if self.total_steps else self.progress
+
+    @property
+    def evaluated_chars(self) -> int:
+        """How much of the validation text an evaluation covers: all of it, or what a tenth of the budget allows."""
+        chars = self.config.seconds * NOMINAL_SPEED or self.config.steps * self.chars_per_step
+        chars = chars or self.config.epochs * len(self.corpus.train)
+        least, most = EVALUATED_CHARS
+        allowed = int(2 * EVALUATION_SHARE * chars / self.config.evaluations)  # reading costs less than half of learning
+        return min(len(self.corpus.validation), max(least, min(allowed, most)))
+
+    def _end(self) -> Reason | None:
+        if self.has_diverged:
+            return "diverged"
+        if self.progress >= 1:
+            return "budget"
+        return "patience" if self.config.patience and self.stale >= self.config.patience else None
+
+    def _advice(self) -> str:
+        return ADVICE.format(rate=self.config.learning_rate) if self.has_diverged else ""
+
+    # --- evaluation -------------------------------------------------------------------------------------------------
+
+    def _is_evaluation_due(self) -> bool:
+        """Evenly spread over the budget. On a budget in seconds one is left out when they would take over a tenth."""
+        if int(min(1.0, self.progress) * self.config.evaluations + 1e-9) <= self.evaluations:
+            return False
+        if not self.config.seconds or self.progress >= 1 or not self.evaluations:
+            return True
+        next_one = self.evaluation_seconds / self.evaluations
+        return self.evaluation_seconds + next_one <= EVALUATION_SHARE * self.seconds
+
+    def _evaluate(self) -> Evaluated:
+        began = time.perf_counter()
+        self.evaluations = int(min(1.0, self.progress) * self.config.evaluations + 1e-9)
+        loss = self.validation_loss()
+        is_best = loss < self.best
+        self.stale, self.best = (0, loss) if is_best else (self.stale + 1, self.best)
+        train_loss = self.since_evaluation.take()
+        self.evaluation_seconds += time.perf_counter() - began
+        return Evaluated(self.step, self.epoch, loss, train_loss, is_best, self.seconds)
+
+    def validation_loss(self) -> float:
+        """The protocol `stream` on `evaluated_chars` of the validation text, with the weights that would be published."""
+        self.model.eval()
+        weights = self.published()
+
+        def network(ids: Tensor, state: State | None) -> tuple[Tensor, State]:
+            return functional_call(self.model, weights, (ids, state))
+
+        return tracks_loss(network, self.validation, tracks=min(32, len(self.validation) // 512))
+
+    def published(self) -> dict[str, Tensor]:
+        """The weights that others should use: the averaged ones where there are such."""
+        return self.average or {name: parameter.detach() for name, parameter in self.model.named_parameters()}
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> float:
+        return round(self.step / self.batches.steps_per_epoch, 4)
+
+    def _started(self) -> Started:
+        return Started(
+            parameters=parameter_count(self.model),
+            train_chars=len(self.corpus.train),
+            validation_chars=len(self.corpus.validation),
+            evaluated_chars=len(self.validation),
+            vocabulary_size=len(self.corpus.vocabulary),
+            steps_per_epoch=self.batches.steps_per_epoch,
+            device=self.device.type,
+            precision=self.precision,
+            threads=torch.get_num_threads(),
+            recipe=self.recipe,
+        )
+
+    def _told(self) -> Step:
+        return Step(
+            step=self.step,
+            epoch=self.epoch,
+            loss=self.since_event.take(),
+            grad_norm=self.grad_norm,
+            learning_rate=self.learning_rate,
+            chars_seen=self.step * self.chars_per_step,
+            seconds=self.seconds,
+            progress=min(1.0, self.progress),
+        )
+
+    # --- exact resume -----------------------------------------------------------------------------------------------
+
+    FACTS = ("step", "seconds", "evaluation_seconds", "is_started", "evaluations", "stale", "best")
+    FACTS += ("grad_norm", "learning_rate", "has_diverged")
+
+    def state_dict(self) -> TrainerState:
+        """All that changes while learning, copied."""
+        tensors = {f"model.{name}": p.detach() for name, p in self.model.named_parameters()}
+        tensors |= {f"average.{name}": p for name, p in self.average.items()}
+        tensors |= {f"state.{i}": part for i, part in enumerate(self.state or ())}
+        tensors |= {"dice": self.dice.get_state(), "text_dice": self.text_dice.get_state()}
+        for k, optimizer in enumerate(self.optimizers):
+            for i, slots in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{k}.{i}.{name}": value for name, value in slots.items()}
+        facts: dict[str, Any] = {name: getattr(self, name) for name in self.FACTS}
+        facts |= {"batches": self.batches.state_dict(), "means": [self.since_event.parts, self.since_evaluation.parts]}
+        facts["best"] = None if math.isinf(self.best) else self.best  # JSON knows no infinity
+        return TrainerState({name: tensor.cpu().clone() for name, tensor in tensors.items()}, facts)
+
+    def load_state_dict(self, saved: TrainerState) -> None:
+        """Go on exactly where `saved` was taken."""
+        tensors, facts = saved
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(tensors[f"model.{name}"])
+            for name, parameter in self.average.items():
+                parameter.copy_(tensors[f"average.{name}"])
+        parts = [tensors[name].to(self.device) for name in ("state.0", "state.1") if name in tensors]  # (L, B, H) each
+        self.state = tuple(parts) or None
+        self.dice.set_state(tensors["dice"])
+        self.text_dice.set_state(tensors["text_dice"])
+        for k, optimizer in enumerate(self.optimizers):
+            _load_optimizer(optimizer, f"optimizer.{k}.", tensors)
+        for name in self.FACTS:
+            setattr(self, name, facts[name])
+        self.best = math.inf if facts["best"] is None else facts["best"]
+        self.batches.load_state_dict(facts["batches"])
+        self.since_event, self.since_evaluation = (_Mean(*parts) for parts in facts["means"])
+
+
+class _Mean:
+    """A running mean that can be saved: total and count."""
+
+    def __init__(self, total: float = 0.0, count: int = 0) -> None:
+        self.total, self.count = total, count
+
+    def add(self, value: float) -> None:
+        self.total, self.count = self.total + value, self.count + 1
+
+    def take(self) -> float:
+        """The mean so far (NaN of nothing); it begins anew."""
+        mean = self.total / self.count if self.count else math.nan
+        self.total, self.count = 0.0, 0
+        return mean
+
+    @property
+    def parts(self) -> tuple[float, int]:
+        return self.total, self.count
+
+
+def rate_factor(config: TrainConfig, progress: float) -> float:
+    """Share of the highest learning rate at a share of the budget.
+
+    1. rises in a straight line over `warmup`   2. stays, or falls on a cosine to LAST_RATE at the end
+    """
+    if config.warmup and progress < config.warmup:
+        return max(progress / config.warmup, 0.01)
+    if config.schedule == "constant":
+        return 1.0
+    way = min(1.0, (progress - config.warmup) / (1 - config.warmup))
+    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * way)) / 2
+
+
+def _optimizers(model: CharRNN, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """What `config` names. Muon (Jordan 2024) takes the recurrent layers' matrices, AdamW all the rest."""
+    everything = list(model.parameters())
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "sgd":
+        chosen: list[torch.optim.Optimizer] = [torch.optim.SGD(everything, rate)]
+    elif config.optimizer == "adam":
+        chosen = [torch.optim.Adam(everything, rate, fused=True)]
+    elif config.optimizer == "adamw":
+        chosen = [torch.optim.AdamW(everything, rate, weight_decay=decay, fused=True)]
+    else:
+        matrices = [p for name, p in model.rnn.items() if name.startswith("weight")]
+        rest = [p for p in everything if not any(p is matrix for matrix in matrices)]
+        adamw = torch.optim.AdamW(rest, rate, weight_decay=decay, fused=True)
+        chosen = [torch.optim.Muon(matrices, config.muon_rate, weight_decay=decay), adamw]
+    for optimizer in chosen:
+        for group in optimizer.param_groups:
+            group["peak_lr"] = group["lr"]
+    return chosen
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor]) -> None:
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            i, slot = name.removeprefix(prefix).split(".", 1)
+            slots.setdefault(int(i), {})[slot] = tensor.clone()
+    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("There is no CUDA device here. Set {knob} to cpu or auto.", knob="device")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _precision(wanted: str, device: torch.device) -> str:
+    """bf16 where the processor multiplies it in hardware; elsewhere it would be emulated, and slower than fp32."""
+    has_bf16 = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    if wanted == "bf16" and not has_bf16:
+        raise ConfigError("This processor has no bf16. Set {knob} to fp32 or auto.", knob="precision")
+    return "bf16" if wanted != "fp32" and has_bf16 else "fp32"
