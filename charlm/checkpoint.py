@@ -31,6 +31,7 @@ from charlm import __version__
 from charlm.config import ModelConfig, TextConfig, TrainConfig
 from charlm.corpus import Corpus, corpus_from_text
 from charlm.errors import CharlmError, CheckpointError, RunExistsError
+from charlm.log import EVENTS
 from charlm.model import CharRNN
 from charlm.recipes import Plan
 from charlm.text import TextReport
@@ -38,9 +39,8 @@ from charlm.trainer import Trainer, TrainerState
 from charlm.vocabulary import Vocabulary, is_symbol
 
 FORMAT_VERSION = 1
-CONFIG, WEIGHTS, TRAINER, EVENTS, TEXT, CARD = (
-    "config.json", "model.safetensors", "trainer.safetensors", "events.jsonl", "text.txt", "README.md",
-)  # fmt: skip
+CONFIG, WEIGHTS, TRAINER = "config.json", "model.safetensors", "trainer.safetensors"
+TEXT, CARD = "text.txt", "README.md"
 MAX_BYTES = {CONFIG: 4 << 20, WEIGHTS: 600 << 20, TRAINER: 2400 << 20, EVENTS: 256 << 20, TEXT: 1 << 30}
 MAX_SYMBOLS = 70_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
@@ -89,7 +89,9 @@ def find_run(run: str) -> Path:
         if (folder / CONFIG).exists():
             return folder
     found = "is no run folder (it has no config.json)" if Path(run).exists() else "was not found"
-    raise CheckpointError("The run {run} {found}. Runs here: {names}.", run=run, found=found, names=", ".join(list_runs()) or "none")
+    raise CheckpointError(
+        "The run {run} {found}. Runs here: {names}.", run=run, found=found, names=", ".join(list_runs()) or "none"
+    )
 
 
 def list_runs() -> list[str]:
@@ -101,7 +103,10 @@ def list_runs() -> list[str]:
 def checked_name(name: str) -> str:
     """A name that is safe as a folder's on every system. Raises CheckpointError for another."""
     if not NAME.fullmatch(name) or name.endswith("."):
-        raise CheckpointError("A run's name has 1 to 96 of a-z, A-Z, 0-9, _ . - and begins with a letter or digit, not {name!r}.", name=name[:100])
+        raise CheckpointError(
+            "A run's name has 1 to 96 of a-z, A-Z, 0-9, _ . - and begins with a letter or digit, not {name!r}.",
+            name=name[:100],
+        )
     return name
 
 
@@ -121,7 +126,9 @@ def write_atomically(path: Path, data: bytes) -> None:
             raise
         _flush_folder(path.parent)
     except OSError as error:
-        raise CheckpointError("{path} could not be written: {reason}.", path=path, reason=error.strerror or error) from error
+        raise CheckpointError(
+            "{path} could not be written: {reason}.", path=path, reason=error.strerror or error
+        ) from error
 
 
 def _flush_folder(folder: Path) -> None:
@@ -141,13 +148,17 @@ def create_run(folder: Path, corpus: Corpus, plan: Plan, overwrite: bool = False
     """A new run folder with config and text. Raises RunExistsError when there is one and `overwrite` was not said."""
     if (folder / CONFIG).exists():
         if not overwrite:
-            raise RunExistsError("The run {name} exists. Give another name, --overwrite it, or --resume it.", name=folder.name)
+            raise RunExistsError(
+                "The run {name} exists. Give another name, --overwrite it, or --resume it.", name=folder.name
+            )
         for name in (CONFIG, WEIGHTS, TRAINER, EVENTS, TEXT, CARD):
             (folder / name).unlink(missing_ok=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CheckpointError("The folder {folder} cannot be made: {reason}.", folder=folder, reason=error.strerror or error) from error
+        raise CheckpointError(
+            "The folder {folder} cannot be made: {reason}.", folder=folder, reason=error.strerror or error
+        ) from error
     write_atomically(folder / TEXT, corpus.text.encode("utf-8"))
     write_config(folder, corpus, plan)
 
@@ -179,7 +190,12 @@ def save_weights(folder: Path, weights: Mapping[str, Tensor], step: int, loss: f
 def save_trainer(folder: Path, trainer: Trainer, log_bytes: int) -> None:
     """All that exact resume needs. `log_bytes` of the event log belong to it; what comes later is told again."""
     state = trainer.state_dict()
-    about = {"facts": state.facts, "log_bytes": log_bytes, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    about = {
+        "facts": state.facts,
+        "log_bytes": log_bytes,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
     metadata = {"format": "pt", "trainer": json.dumps(about)}
     write_atomically(folder / TRAINER, safetensors.torch.save(state.tensors, metadata))
 
@@ -193,10 +209,22 @@ def read_config(folder: Path) -> RunConfig:
     _need(isinstance(raw, dict), "{file} must hold an object.", file=CONFIG)
     version = raw.get("format_version")
     _need(type(version) is int and version >= 1, "{file} has no format_version.", file=CONFIG)
-    _need(version <= FORMAT_VERSION, "This run has format {version}, made by a newer CharLM; this one reads up to {known}. Update CharLM.", version=version, known=FORMAT_VERSION)
+    _need(
+        version <= FORMAT_VERSION,
+        "This run has format {version}, made by a newer CharLM; this one reads up to {known}. Update CharLM.",
+        version=version,
+        known=FORMAT_VERSION,
+    )
     corpus, symbols = _section(raw, "corpus"), raw.get("vocabulary")
-    _need(isinstance(symbols, list) and 2 <= len(symbols) <= MAX_SYMBOLS, "The vocabulary must hold 2 to {most} symbols.", most=MAX_SYMBOLS)
-    _need(all(map(is_symbol, symbols)) and len(set(symbols)) == len(symbols), "The vocabulary must hold distinct single characters.")
+    _need(
+        isinstance(symbols, list) and 2 <= len(symbols) <= MAX_SYMBOLS,
+        "The vocabulary must hold 2 to {most} symbols.",
+        most=MAX_SYMBOLS,
+    )
+    _need(
+        all(map(is_symbol, symbols)) and len(set(symbols)) == len(symbols),
+        "The vocabulary must hold distinct single characters.",
+    )
     report = TextReport(_string(corpus, "encoding"), 0, tuple(map(str, corpus.get("notes") or ()))[:100])
     try:
         return RunConfig(
@@ -225,7 +253,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     weights = safetensors.torch.load(data)  # from bytes: a mapped file would change under the living model
     _need(all(bool(tensor.isfinite().all()) for tensor in weights.values()), "The weights hold NaN or infinity.")
     model.load_state_dict(weights, strict=True, assign=True)
-    return Checkpoint(model.eval(), config, _number(metadata, "step", int, 0), _number(metadata, "loss", float, float("nan")))
+    return Checkpoint(
+        model.eval(), config, _number(metadata, "step", int, 0), _number(metadata, "loss", float, float("nan"))
+    )
 
 
 def load_corpus_of(folder: Path) -> Corpus:
@@ -234,7 +264,9 @@ def load_corpus_of(folder: Path) -> Corpus:
     text = _bounded(folder / TEXT).decode("utf-8", errors="replace")
     corpus = corpus_from_text(text, config.title, config.text)
     same = corpus.digest == config.digest and corpus.vocabulary == config.vocabulary
-    _need(same, "The text in {file} is not the one that this run learned from; it cannot be resumed.", file=folder / TEXT)
+    _need(
+        same, "The text in {file} is not the one that this run learned from; it cannot be resumed.", file=folder / TEXT
+    )
     return dataclasses.replace(corpus, report=TextReport(config.report.encoding, len(text), config.report.notes))
 
 
@@ -246,6 +278,12 @@ def load_trainer(folder: Path, training: TrainConfig | None = None) -> tuple[Tra
     config = read_config(folder)
     trainer = Trainer(load_corpus_of(folder), config.model, training or config.training, config.recipe)
     if not (folder / TRAINER).exists():
+        _need(
+            not (folder / WEIGHTS).exists(),
+            "The run {run} came without {file}; it speaks, but cannot be resumed.",
+            run=folder.name,
+            file=TRAINER,
+        )
         return trainer, 0
     data = _bounded(folder / TRAINER)
     try:
@@ -254,7 +292,9 @@ def load_trainer(folder: Path, training: TrainConfig | None = None) -> tuple[Tra
         trainer.has_diverged = trainer.has_diverged and training is None  # other settings may cure it
         return trainer, int(about["log_bytes"])
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError("{file} is damaged or of another run; it cannot be resumed.", file=folder / TRAINER) from error
+        raise CheckpointError(
+            "{file} is damaged or of another run; it cannot be resumed.", file=folder / TRAINER
+        ) from error
 
 
 # --- believing nothing ------------------------------------------------------------------------------------------------
@@ -268,9 +308,16 @@ def _need(condition: bool, template: str, **values: object) -> None:
 def _bounded(path: Path) -> bytes:
     """The bytes of a regular file of a run, none larger than it can rightly be."""
     limit = MAX_BYTES[path.name]
-    _need(path.is_file() and not path.is_symlink(), "{file} is missing in the run {run}.", file=path.name, run=path.parent.name)
+    _need(
+        path.is_file() and not path.is_symlink(),
+        "{file} is missing in the run {run}.",
+        file=path.name,
+        run=path.parent.name,
+    )
     size = path.stat().st_size
-    _need(size <= limit, "{file} has {size:,} bytes; at most {limit:,} are read.", file=path.name, size=size, limit=limit)
+    _need(
+        size <= limit, "{file} has {size:,} bytes; at most {limit:,} are read.", file=path.name, size=size, limit=limit
+    )
     try:
         return path.read_bytes()
     except OSError as error:
@@ -325,6 +372,11 @@ def _check_header(data: bytes, wanted: dict[str, tuple[tuple[int, ...], str]]) -
         safetensors.deserialize(data)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError("{file} is damaged or no safetensors file.", file=WEIGHTS) from error
-    _need(found.keys() == wanted.keys(), "{file} holds other tensors than {config} describes.", file=WEIGHTS, config=CONFIG)
+    _need(
+        found.keys() == wanted.keys(),
+        "{file} holds other tensors than {config} describes.",
+        file=WEIGHTS,
+        config=CONFIG,
+    )
     _need(found == wanted, "{file}: shapes or types do not fit {config}.", file=WEIGHTS, config=CONFIG)
     return dict(header.get("__metadata__") or {})

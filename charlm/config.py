@@ -36,9 +36,13 @@ def knob(
 class TextConfig:
     """How bytes become the text that is learned."""
 
-    encoding: str = knob("auto", "encoding of the file; auto: a byte order mark, else UTF-8, else Windows-1252", choices=ENCODINGS)
+    encoding: str = knob(
+        "auto", "encoding of the file; auto: a byte order mark, else UTF-8, else Windows-1252", choices=ENCODINGS
+    )
     ascii: bool = knob(False, "fold letters to plain ASCII and drop what has no ASCII form")
-    alphabet: str = knob("text", "symbols: those of the text, or the 100 of string.printable", choices=("text", "printable"))
+    alphabet: str = knob(
+        "text", "symbols: those of the text, or the 100 of string.printable", choices=("text", "printable")
+    )
     min_count: int = knob(1, "characters that occur fewer times fold into the unknown symbol", low=1, high=1000)
     max_chars: int = knob(0, "learn only the first so many characters; 0: all", low=0, high=1_000_000_000)
 
@@ -72,7 +76,9 @@ class TrainConfig:
     seconds: float = knob(0.0, "budget: seconds of training, evaluation not counted", low=0, high=1_000_000, unit="s")
     steps: int = knob(0, "budget: steps", low=0, high=100_000_000)
     epochs: float = knob(0.0, "budget: passes over the training text", low=0, high=1_000_000)
-    batching: str = knob("streams", "streams: carried state; chunks: random places, fresh state", choices=("streams", "chunks"))
+    batching: str = knob(
+        "streams", "streams: carried state; chunks: random places, fresh state", choices=("streams", "chunks")
+    )
     streams: int = knob(32, "parallel tracks of the text (B)", low=1, high=1024)
     window: int = knob(64, "characters of one step in each stream (T), as far as gradients reach", low=1, high=2048)
     optimizer: str = knob("muon", "muon: Muon on matrices, AdamW on the rest", choices=("sgd", "adam", "adamw", "muon"))
@@ -85,7 +91,9 @@ class TrainConfig:
     average: float = knob(0.0, "weights are averaged with this decay per step; 0: not", low=0.0, high=0.99999)
     evaluations: int = knob(20, "evaluations on the validation text over the budget", low=1, high=10_000)
     patience: int = knob(0, "stop after so many evaluations without a better one; 0: never", low=0, high=10_000)
-    precision: str = knob("fp32", "fp32, bf16, or auto: bf16 where the processor has it", choices=("fp32", "bf16", "auto"))
+    precision: str = knob(
+        "fp32", "fp32, bf16, or auto: bf16 where the processor has it", choices=("fp32", "bf16", "auto")
+    )
     device: str = knob("cpu", "where to train; auto: a GPU where there is one", choices=("cpu", "cuda", "auto"))
     seed: int = knob(0, "seed of everything drawn while learning", low=0, high=2**31 - 1)
 
@@ -122,11 +130,24 @@ def check(config: Config) -> None:
         value, meta = getattr(config, field.name), field.metadata
         fits = type(value) is field.type or (field.type is float and type(value) is int)
         if not fits or (isinstance(value, float) and not math.isfinite(value)):
-            raise ConfigError("{knob} must be of type {type}, not {value!r}.", knob=field.name, type=type_name(field), value=value)
+            raise ConfigError(
+                "{knob} must be of type {type}, not {value!r}.", knob=field.name, type=type_name(field), value=value
+            )
         if meta["choices"] and value not in meta["choices"]:
-            raise ConfigError("{knob} must be one of {choices}, not {value!r}.", knob=field.name, choices=", ".join(meta["choices"]), value=value)
+            raise ConfigError(
+                "{knob} must be one of {choices}, not {value!r}.",
+                knob=field.name,
+                choices=", ".join(meta["choices"]),
+                value=value,
+            )
         if meta["low"] is not None and not meta["low"] <= value <= meta["high"]:
-            raise ConfigError("{knob} must be between {low} and {high}, not {value}.", knob=field.name, low=meta["low"], high=meta["high"], value=value)
+            raise ConfigError(
+                "{knob} must be between {low} and {high}, not {value}.",
+                knob=field.name,
+                low=meta["low"],
+                high=meta["high"],
+                value=value,
+            )
 
 
 def type_name(field: dataclasses.Field) -> str:
@@ -149,7 +170,10 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Any], without: Sequenc
     for field in dataclasses.fields(kind):
         if field.name in without:
             continue
-        flag, help = "--" + field.name.replace("_", "-"), f"{field.metadata['help']} ({field.default})".replace("%", "%%")
+        flag, help = (
+            "--" + field.name.replace("_", "-"),
+            f"{field.metadata['help']} ({field.default})".replace("%", "%%"),
+        )
         if field.type is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=help)
         else:
@@ -173,5 +197,3 @@ def command_flags(config: Config) -> list[str]:
             continue
         flags += [f"--{'' if value else 'no-'}{name}"] if isinstance(value, bool) else [f"--{name}", f"{value}"]
     return flags
-
-

@@ -72,4 +72,6 @@ def _refuse_hopeless(text: str, counts: dict[str, int]) -> None:
             chars=len(text), least=MIN_CHARS,
         )  # fmt: skip
     if len(counts) < 2:
-        raise TextError("The text is one character, {char!r}, over and over. Choose another one.", char=next(iter(counts)))
+        raise TextError(
+            "The text is one character, {char!r}, over and over. Choose another one.", char=next(iter(counts))
+        )

@@ -77,7 +77,12 @@ def recipe_named(name: str) -> Recipe:
     for recipe in RECIPES:
         if recipe.name == name:
             return recipe
-    raise ConfigError("There is no recipe {name!r}. There are: {names}.", knob="recipe", name=name, names=", ".join(r.name for r in RECIPES))
+    raise ConfigError(
+        "There is no recipe {name!r}. There are: {names}.",
+        knob="recipe",
+        name=name,
+        names=", ".join(r.name for r in RECIPES),
+    )
 
 
 def text_config(recipe: str, given: Mapping[str, Any]) -> TextConfig:
@@ -96,7 +101,9 @@ def plan(corpus: Corpus, recipe: str, model: Mapping[str, Any], training: Mappin
     if any(training.get(name) for name in BUDGETS):
         base_training = {name: value for name, value in base_training.items() if name not in BUDGETS}
     if model.get("tied") and "embedding_size" not in model:
-        base_model["embedding_size"] = model.get("hidden_size", base_model.get("hidden_size", ModelConfig().hidden_size))
+        base_model["embedding_size"] = model.get(
+            "hidden_size", base_model.get("hidden_size", ModelConfig().hidden_size)
+        )
     settings = TrainConfig(**{**base_training, **training})
     settings, notes = _fitted_streams(settings, len(corpus.train))
     return Plan(ModelConfig(**{**base_model, **model}), settings, recipe, notes)
@@ -114,7 +121,9 @@ def _fitted_streams(settings: TrainConfig, chars: int) -> tuple[TrainConfig, tup
     return dataclasses.replace(settings, streams=streams, window=window), (note,)
 
 
-def _fitting(corpus: Corpus, model: Mapping[str, Any], training: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _fitting(
+    corpus: Corpus, model: Mapping[str, Any], training: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings for a text nobody has seen: the more text and time, the larger the network; the less text, the more
     dropout. The thresholds are round numbers between settings that were measured on single texts.
     """
@@ -128,5 +137,11 @@ def _fitting(corpus: Corpus, model: Mapping[str, Any], training: Mapping[str, An
     streams = 32 if chars > 200_000 else 16 if chars > 20_000 else 8
     return (
         {"hidden_size": hidden, "embedding_size": 64 if hidden > 64 else 32, "dropout": round(dropout, 2)},
-        {"streams": streams, "window": 64 if chars > 20_000 else 32, "average": 0.99, "precision": "auto", "seconds": seconds},
+        {
+            "streams": streams,
+            "window": 64 if chars > 20_000 else 32,
+            "average": 0.99,
+            "precision": "auto",
+            "seconds": seconds,
+        },
     )

@@ -9,8 +9,6 @@ so that it ends as if nothing had happened. Knows nothing of signals, pages or p
 
 import contextlib
 import math
-import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,11 +17,11 @@ from typing import IO
 
 import torch
 
-from charlm.checkpoint import EVENTS, WEIGHTS, load_checkpoint, load_trainer, save_trainer, save_weights
+from charlm.checkpoint import WEIGHTS, load_checkpoint, load_trainer, save_trainer, save_weights
 from charlm.config import SampleConfig, TrainConfig
-from charlm.errors import CheckpointError
 from charlm.evaluation import PROTOCOLS, loss_under
-from charlm.events import Evaluated, Event, Events, Finished, Measured, Sampled, Saved, Started, Step, from_lines, to_line
+from charlm.events import Evaluated, Event, Events, Finished, Measured, Sampled, Saved, Started, Step
+from charlm.log import append, locked_log, read_events
 from charlm.model import CharRNN
 from charlm.sampling import generate
 from charlm.stepping import fold
@@ -44,28 +42,19 @@ class Told:
     owes_sample: bool  # the last Started or Evaluated has no Sampled yet
 
 
-def recorded(trainer: Trainer, folder: Path, log_bytes: int = 0, sample: SampleConfig = SAMPLE) -> Iterator[Event]:
+def recorded(trainer: Trainer, folder: Path, log_bytes: int = 0, sample: SampleConfig = SAMPLE) -> Events:
     """Train, and keep all of it in the run folder. `log_bytes` comes from `load_trainer` when a run goes on."""
-    with _locked_log(folder, log_bytes) as log:
+    with locked_log(folder, log_bytes) as log:
         told = _told(read_events(folder))
         events = sampled(measured(trainer.events(), trainer, folder, told), trainer, sample, told)
         with contextlib.closing(logged(saved(events, trainer, folder, log), trainer, folder, log)) as pipeline:
             yield from pipeline
 
 
-def resumed(folder: Path, training: TrainConfig | None = None) -> tuple[Trainer, Iterator[Event]]:
+def resumed(folder: Path, training: TrainConfig | None = None) -> tuple[Trainer, Events]:
     """A run that goes on exactly where it was saved; `training` extends or changes it."""
     trainer, log_bytes = load_trainer(folder, training)
     return trainer, recorded(trainer, folder, log_bytes)
-
-
-def read_events(folder: Path) -> Iterator[Event]:
-    """The events of a run so far, from its log."""
-    try:
-        with open(folder / EVENTS, encoding="utf-8", errors="replace") as log:
-            yield from from_lines(log)
-    except FileNotFoundError:
-        return
 
 
 # --- the shells: each takes events and passes them on -----------------------------------------------------------------
@@ -123,12 +112,12 @@ def logged(events: Events, trainer: Trainer, folder: Path, log: IO[bytes]) -> Ev
                     _save_end(trainer, folder, log)
                     is_finished = True
                 if not isinstance(event, Saved):
-                    _append(log, event)
+                    append(log, event)
                 yield event
     except GeneratorExit:
         if not is_finished:
             _save_end(trainer, folder, log)
-            _append(log, Finished(trainer.step, "stopped", trainer.seconds))
+            append(log, Finished(trainer.step, "stopped", trainer.seconds))
         raise
 
 
@@ -174,31 +163,3 @@ def _save_end(trainer: Trainer, folder: Path, log: IO[bytes]) -> None:
     if trainer.step and not (folder / WEIGHTS).exists():
         save_weights(folder, trainer.published(), trainer.step, math.nan)
     save_trainer(folder, trainer, log.tell())
-
-
-def _append(log: IO[bytes], event: Event) -> None:
-    try:
-        log.write(to_line(event).encode("utf-8", errors="replace"))
-        log.flush()
-    except OSError as error:
-        raise CheckpointError("{file} could not be written: {reason}.", file=EVENTS, reason=error.strerror or error) from error
-
-
-@contextlib.contextmanager
-def _locked_log(folder: Path, log_bytes: int) -> Iterator[IO[bytes]]:
-    """The event log, cut back to where the run goes on, and held for this process alone."""
-    try:
-        log = open(folder / EVENTS, "ab")
-    except OSError as error:
-        raise CheckpointError("{file} could not be opened: {reason}.", file=folder / EVENTS, reason=error.strerror or error) from error
-    with log:
-        if sys.platform != "win32":  # there a lock would also keep readers out
-            import fcntl
-
-            try:
-                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise CheckpointError("The run {run} is being trained by another process.", run=folder.name) from error
-        log.truncate(min(log_bytes, log.seek(0, os.SEEK_END)))
-        log.seek(0, os.SEEK_END)
-        yield log

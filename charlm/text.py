@@ -57,7 +57,9 @@ def decode_text(data: bytes, config: TextConfig | None = None) -> Text:
     return clean_text(text, config, encoding, notes)
 
 
-def clean_text(text: str, config: TextConfig | None = None, encoding: str = "pasted", notes: tuple[str, ...] = ()) -> Text:
+def clean_text(
+    text: str, config: TextConfig | None = None, encoding: str = "pasted", notes: tuple[str, ...] = ()
+) -> Text:
     """The text conventions: NFC, LF, no control characters, and what `config` asks for. Each change is a note."""
     config = config or TextConfig()
     found = list(notes)

@@ -50,7 +50,9 @@ class Trainer:
         self.dice = torch.Generator().manual_seed(train_config.seed)  # first weights, then dropout
         self.text_dice = torch.Generator().manual_seed(train_config.seed + 1)  # which text comes when
         self.model = CharRNN(len(corpus.vocabulary), model_config, self.dice).to(self.device)
-        self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()} if train_config.average else {}
+        self.average = (
+            {name: p.detach().clone() for name, p in self.model.named_parameters()} if train_config.average else {}
+        )
         self.optimizers = _optimizers(self.model, train_config)
         self.batches = batches(corpus.train, train_config, self.text_dice)
         self.validation = torch.from_numpy(corpus.validation[: self.evaluated_chars]).long().to(self.device)  # (M,)
@@ -154,7 +156,9 @@ class Trainer:
         chars = self.config.seconds * NOMINAL_SPEED or self.config.steps * self.chars_per_step
         chars = chars or self.config.epochs * len(self.corpus.train)
         least, most = EVALUATED_CHARS
-        allowed = int(2 * EVALUATION_SHARE * chars / self.config.evaluations)  # reading costs less than half of learning
+        allowed = int(
+            2 * EVALUATION_SHARE * chars / self.config.evaluations
+        )  # reading costs less than half of learning
         return min(len(self.corpus.validation), max(least, min(allowed, most)))
 
     def _end(self) -> Reason | None:

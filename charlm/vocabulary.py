@@ -109,7 +109,9 @@ def count_symbols(text: str) -> dict[str, int]:
     return {chr(point): int(counts[point]) for point in np.flatnonzero(counts)}
 
 
-def build_vocabulary(counts: dict[str, int], min_count: int = 1, alphabet: str = "text") -> tuple[Vocabulary, tuple[str, ...]]:
+def build_vocabulary(
+    counts: dict[str, int], min_count: int = 1, alphabet: str = "text"
+) -> tuple[Vocabulary, tuple[str, ...]]:
     """The vocabulary of a counted text, and notes on what was folded into the unknown symbol."""
     if alphabet == "printable":
         outside = set(counts) - set(string.printable)

@@ -52,12 +52,14 @@ class Yardstick:
 
 def yardsticks(corpus: Corpus) -> tuple[Yardstick, ...]:
     """Uniform, the n-grams by rising order, xz."""
-    size = len(corpus.vocabulary)
-    counted = ngram_losses(corpus.train, corpus.validation, size)
+    size, decode = len(corpus.vocabulary), corpus.vocabulary.decode
+    train, validation = corpus.train[-MOST_TRAIN:], corpus.validation[:MOST_VALIDATION]
+    counted = ngram_losses(train, validation, size)
     return (
         Yardstick("uniform", math.log(size)),
         *(Yardstick(f"{order}-gram", loss) for order, loss in enumerate(counted, start=1)),
-        Yardstick("xz", xz_loss(corpus.text, len(corpus.train))),
+        # Decoded and not corpus.text: where rare symbols were folded into one, xz must be spared them as well.
+        Yardstick("xz", xz_loss(decode(train), decode(validation))),
     )
 
 
@@ -74,27 +76,24 @@ def ngram_losses(train: Ids, validation: Ids, vocabulary_size: int, max_order: i
 
     p(c|h) = (n(hc) + T(h) p(c|h')) / (n(h) + T(h)): n counts in train, T(h) is how many different characters followed
     h there, h' is h without its first character, and below the empty h stands 1/V. An h that train never continued
-    has n = T = 0 and leaves the word to h'.
+    has n = T = 0 and leaves it to h'.
     """
     _check(train, validation, vocabulary_size)
-    validation = validation[:MOST_VALIDATION]
-    text = np.concatenate([train[-MOST_TRAIN:], validation]).astype(np.int64)  # (N,)
-    fitted = len(text) - len(validation)
+    text = np.concatenate([train, validation]).astype(np.int64)  # (N,)
     scored = np.full(len(validation), 1 / vocabulary_size)  # (S,) each validation character's probability
     grams = np.zeros(len(text) + 1, np.int64)  # (N + 1,) the empty gram ends before each character and after the last
     losses = []
     for order in range(1, max_order + 1):
-        # The context of a character is the gram, one shorter, that ends just before it. Grams are numbered afresh at
-        # each order, so a key is below N * V: exact, far from overflow, and no hash that could collide.
+        # A character's context is the gram of the order below that ends just before it. Grams are numbered afresh at
+        # each order, so a key is at most N * V: exact, far from overflow, no hash that could collide.
         keys = grams[:-1] * vocabulary_size + text[order - 1 :]  # (N - order + 1,)
         kinds, grams = _ranked(keys)  # (G,), (N - order + 1,)
-        counts = np.bincount(grams[: max(fitted - order + 1, 0)], minlength=len(kinds))  # (G,) in train alone
-        seen = grams[max(fitted - order + 1, 0) :]  # (S,), or fewer where train is shorter than a context
+        fitted = max(len(train) - order + 1, 0)  # the grams that lie in train
+        counts = np.bincount(grams[:fitted], minlength=len(kinds))  # (G,)
+        seen = grams[fitted:]  # (S,), or fewer where train is shorter than a context
         tail = slice(len(scored) - len(seen), None)
         scored[tail] = _witten_bell(counts, kinds // vocabulary_size, seen, scored[tail])
         losses.append(-float(np.log(scored).mean()))
-        if len(grams) == 0:  # the text is shorter than the next context: longer orders know nothing more
-            grams = np.zeros(1, np.int64)
     return losses
 
 
@@ -125,14 +124,12 @@ def _witten_bell(counts: Ids, contexts: Ids, seen: Ids, shorter: Floats) -> Floa
     return np.where(mass > 0, mixed, shorter)  # (S,)
 
 
-def xz_loss(text: str, train_characters: int) -> float:
-    """The growth of `xz -9e` from the train part to the whole text, in nats per validation character."""
-    train = text[max(train_characters - MOST_TRAIN, 0) : train_characters]
-    validation = text[train_characters : train_characters + MOST_VALIDATION]
+def xz_loss(train: str, validation: str) -> float:
+    """The growth of `xz -9e` from the train part to both parts, in nats per validation character."""
     if not validation:
-        raise ValueError(f"Nothing to score: the text has {len(text):,} characters, all of them train. Split it first.")
+        raise ValueError("Nothing to score: the validation part has 0 characters. Give a longer text or split.")
     added = _compressed(train + validation) - _compressed(train)
-    return max(added, 0) * 8 * math.log(2) / len(validation)  # bytes -> bits -> nats; padding can eat a tiny part
+    return max(added, 0) * 8 * math.log(2) / len(validation)  # bytes -> bits -> nats; padding can swallow a tiny part
 
 
 def _compressed(text: str) -> int:

@@ -5,7 +5,9 @@ import math
 import os
 import random
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +21,26 @@ CORPORA = Path(os.environ.get("CHARLM_CORPORA", Path(__file__).parents[2] / "sha
 SHAKESPEARE = CORPORA / "tinyshakespeare.txt"
 
 
+class FakeVocabulary(list[str]):
+    def decode(self, ids: Iterable[int]) -> str:
+        return "".join(self[i] for i in ids)
+
+
 @dataclass(frozen=True)
 class FakeCorpus:
-    """What yardsticks asks of a Corpus, without reading or cleaning anything."""
+    """What yardsticks asks of a Corpus, without reading or cleaning anything. `rare` become one unknown symbol."""
 
     text: str
+    rare: str = ""
 
-    @property
-    def vocabulary(self) -> list[str]:
-        return sorted(set(self.text))
+    @cached_property
+    def vocabulary(self) -> FakeVocabulary:
+        return FakeVocabulary(sorted({"\ufffd" if symbol in self.rare else symbol for symbol in self.text}))
 
-    @property
+    @cached_property
     def ids(self) -> np.ndarray:
         place = {symbol: index for index, symbol in enumerate(self.vocabulary)}
-        return np.array([place[symbol] for symbol in self.text], np.uint16)
+        return np.array([place["\ufffd" if symbol in self.rare else symbol] for symbol in self.text], np.uint16)
 
     @property
     def train(self) -> np.ndarray:
@@ -159,11 +167,22 @@ def test_a_vocabulary_of_seventy_thousand_cannot_overflow() -> None:
 
 
 def test_a_text_over_the_cap_is_judged_where_its_parts_meet(monkeypatch: pytest.MonkeyPatch) -> None:
-    ids = np.array(lumpy_ids(random.Random(4), 7, 1000), np.uint8)
-    expected = ngram_losses(ids[400:800], ids[800:850], 7)
+    corpus = FakeCorpus("".join(chr(97 + one) for one in lumpy_ids(random.Random(4), 7, 1000)))
+    train, validation = corpus.train[500:900], corpus.validation[:50]
     monkeypatch.setattr(module, "MOST_TRAIN", 400)
     monkeypatch.setattr(module, "MOST_VALIDATION", 50)
-    assert ngram_losses(ids[:800], ids[800:], 7) == expected
+    losses = [one.loss for one in yardsticks(corpus)]
+    assert losses[1:-1] == ngram_losses(train, validation, 7)
+    assert losses[-1] == xz_loss(corpus.text[500:900], corpus.text[900:950])
+
+
+def test_xz_reads_the_text_that_the_network_reads() -> None:
+    """A hundred rare symbols folded into one: the same text, to the network, as one written with one symbol."""
+    dice = random.Random(9)
+    rare = "".join(map(chr, range(0x4E00, 0x4E64)))
+    text = "".join(dice.choice(rare) if dice.random() < 0.3 else dice.choice("abc") for _ in range(5000))
+    folded = "".join("\ufffd" if symbol in rare else symbol for symbol in text)
+    assert yardsticks(FakeCorpus(text, rare)) == yardsticks(FakeCorpus(folded))
 
 
 def test_a_known_source_is_counted_to_its_entropy() -> None:
@@ -175,12 +194,11 @@ def test_a_known_source_is_counted_to_its_entropy() -> None:
 
 
 def test_names_and_order() -> None:
-    found = yardsticks(FakeCorpus("the cat sat on the mat. " * 100))
+    corpus = FakeCorpus("the cat sat on the mat. " * 100)
+    found = yardsticks(corpus)
     assert [one.name for one in found] == ["uniform", *(f"{order}-gram" for order in range(1, 7)), "xz"]
-    assert found[0].loss == math.log(len(set("the cat sat on the mat. ")))
-    assert [one.loss for one in found[1:7]] == ngram_losses(
-        FakeCorpus("the cat sat on the mat. " * 100).train, FakeCorpus("the cat sat on the mat. " * 100).validation, 11
-    )
+    assert found[0].loss == math.log(len(set(corpus.text)))
+    assert [one.loss for one in found[1:-1]] == ngram_losses(corpus.train, corpus.validation, len(set(corpus.text)))
 
 
 def test_best_is_the_lowest_ngram() -> None:
@@ -194,14 +212,15 @@ def test_xz_is_what_the_library_says(text: str) -> None:
     split = len(text) * 9 // 10
     sizes = [len(lzma.compress(part.encode(), preset=9 | lzma.PRESET_EXTREME)) for part in (text, text[:split])]
     expected = (sizes[0] - sizes[1]) * 8 * math.log(2) / (len(text) - split)
-    assert xz_loss(text, split) == pytest.approx(expected)
+    assert xz_loss(text[:split], text[split:]) == pytest.approx(expected)
 
 
 def test_xz_of_noise_is_near_uniform_and_of_repetition_near_nothing() -> None:
     dice = random.Random(6)
     noise = "".join(dice.choices("abcdefghijklmnop", k=100_000))
-    assert xz_loss(noise, 50_000) == pytest.approx(math.log(16), rel=0.15)
-    assert 0 <= xz_loss("to be or not to be. " * 5000, 90_000) < 0.02
+    assert xz_loss(noise[:50_000], noise[50_000:]) == pytest.approx(math.log(16), rel=0.15)
+    assert 0 <= xz_loss("to be or not to be. " * 4500, "to be or not to be. " * 500) < 0.02
+    assert xz_loss("a" * 1000, "a") >= 0
 
 
 def test_errors_say_what_to_do() -> None:
@@ -212,7 +231,7 @@ def test_errors_say_what_to_do() -> None:
     with pytest.raises(ValueError, match="from -1 to 1"):
         ngram_losses(np.array([0, 1]), np.array([-1, 1]), 5)
     with pytest.raises(ValueError, match="Nothing to score"):
-        xz_loss("abc", 3)
+        xz_loss("abc", "")
 
 
 @pytest.mark.skipif(not SHAKESPEARE.is_file(), reason=f"{SHAKESPEARE} is not there")

@@ -11,7 +11,7 @@ Why the rate is a floor: a predictor's expected loss is the conditional entropy 
 is never negative (Gibbs). One measured loss may lie below the rate by luck, by about 1 / sqrt(characters) of it.
 
 Where the mathematics comes from. Entropy rate of a source whose next symbol depends on a state that the text reveals:
-the states' stationary shares times their entropies (Shannon 1948, theorem 5; Cover and Thomas, theorem 4.2.4). Rate of
+the states' stationary shares times their entropies (Shannon 1948, section 7; Cover and Thomas, theorem 4.2.4). Rate of
 a text made of independent lines, each of which tells where it ends: E[entropy of a line] / E[length of a line], by the
 renewal-reward theorem, since the entropies of a line's characters, each given those before it, add up to the line's.
 
@@ -80,7 +80,7 @@ def markov() -> Toy:
 
 def _markov_text(length: int, seed: int) -> str:
     last, letters = MARKOV_START, []
-    for roll in _dice(length, seed).tolist():
+    for roll in _dice(length, seed).ravel().tolist():
         first, second, _ = MARKOV_CHANCES[last]
         letter = MARKOV_LETTERS[(roll >= first) + (roll >= first + second)]
         letters.append(letter)
@@ -119,7 +119,7 @@ def _brackets_text(length: int, seed: int) -> str:
     """One roll a character: it decides between opening and closing, and what is left of it decides the kind."""
     due: list[str] = []  # the closing brackets owed, the innermost last; the newline is owed by the line
     text: list[str] = []
-    for roll in _dice(length, seed).tolist():
+    for roll in _dice(length, seed).ravel().tolist():
         opening = OPENING if 1 < len(due) <= DEEPEST else float(not due)
         if roll < opening:
             pair = BRACKETS[int(roll / opening * len(BRACKETS))]
@@ -174,9 +174,8 @@ def promise_without_memory(distance: int = USUAL_DISTANCE) -> float:
 
 
 def _promise_text(distance: int, length: int, seed: int) -> str:
-    lines = -(-length // (distance + 3))
-    rolls = _dice(lines * (distance + 1), seed).reshape(lines, distance + 1)
-    text = np.full((lines, distance + 3), ord("\n"), np.uint8)  # (lines, characters of a line)
+    rolls = _dice(length, seed, line=distance + 3, each=distance + 1)  # (lines, distance + 1)
+    text = np.full((len(rolls), distance + 3), ord("\n"), np.uint8)  # (lines, characters of a line)
     text[:, 0] = text[:, -2] = _pick(PROMISED, rolls[:, 0])
     text[:, 1:-2] = _pick(FILLERS, rolls[:, 1:])
     return text.tobytes().decode("ascii")[:length]
@@ -201,8 +200,7 @@ def sums() -> Toy:
 
 
 def _sums_text(length: int, seed: int) -> str:
-    shortest = len(_sum_line(0, 0))
-    rolls = _dice(2 * -(-length // shortest), seed).reshape(-1, 2)
+    rolls = _dice(length, seed, line=len(_sum_line(0, 0)), each=2)  # (lines, 2) enough for the shortest of lines
     operands = (rolls * OPERANDS).astype(np.int64)  # (lines, 2)
     return "".join(_sum_line(first, second) for first, second in operands.tolist())[:length]
 
@@ -214,12 +212,13 @@ def _sum_line(first: int, second: int) -> str:
 # --- what they share ---
 
 
-def _dice(count: int, seed: int) -> Floats:
-    """`count` numbers, even over [0, 1)."""
-    if count < 0:
-        raise ValueError(f"A text of {count:,} characters cannot be written: ask for 0 or more.")
+def _dice(length: int, seed: int, line: int = 1, each: int = 1) -> Floats:
+    """Numbers even over [0, 1): `each` for each of the lines, `line` characters long, that cover the length."""
+    if length < 0:
+        raise ValueError(f"A text of {length:,} characters cannot be written: ask for 0 or more.")
+    lines = -(-length // line)
     roll = random.Random(seed).random
-    return np.fromiter((roll() for _ in range(count)), np.float64, count)  # (count,)
+    return np.fromiter((roll() for _ in range(lines * each)), np.float64).reshape(lines, each)  # (lines, each)
 
 
 def _pick(alphabet: str, rolls: Floats) -> npt.NDArray[np.uint8]:
