@@ -62,7 +62,7 @@ def cold_loss(model: Network, ids: Tensor, crop: int = CROP) -> float:
     crops = (len(ids) - 1) // crop
     chosen = torch.arange(crops) if crops <= MAX_CROPS else torch.linspace(0, crops - 1, MAX_CROPS).long()
     total = 0.0
-    for some in chosen.split(max(1, WINDOW_CHARS // crop)):
+    for some in torch.split(chosen, max(1, WINDOW_CHARS // crop)):
         places = some[:, None] * crop + torch.arange(crop)  # (B, T)
         logits, _ = model(ids[places], None)  # (B, T, V)
         total += cross_entropy(logits, ids[places + 1], "sum").item()

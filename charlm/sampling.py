@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 
 from charlm.config import SampleConfig
 from charlm.stepping import Floats, Folded, Stepper
@@ -53,7 +54,7 @@ def next_id(logits: Floats, config: SampleConfig, uniform: float, never: int | N
 
 def distribution(logits: Floats, config: SampleConfig) -> Floats:
     """Weights (V,) in proportion to which a character is drawn: temperature, then top-k, then top-p."""
-    weights = np.exp((logits - logits.max()) / np.float32(max(config.temperature, 1e-4)))  # (V,)
+    weights: Floats = np.exp((logits - logits.max()) / np.float32(max(config.temperature, 1e-4)))  # (V,)
     if 0 < config.top_k < len(weights):
         weights[_after_the_first(weights, config.top_k)] = 0
     if config.top_p < 1:
@@ -63,7 +64,7 @@ def distribution(logits: Floats, config: SampleConfig) -> Floats:
     return weights
 
 
-def _after_the_first(weights: Floats, kept: int) -> np.ndarray:
+def _after_the_first(weights: Floats, kept: int) -> npt.NDArray[np.intp]:
     """Places of all but the `kept` largest weights; of equal ones the first in the vocabulary stays."""
     return np.argsort(-weights, kind="stable")[kept:]
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from charlm.model import CharRNN
 
@@ -71,8 +72,9 @@ def _gates(cell: str, H: int) -> tuple[Floats, npt.NDArray[np.intp]]:
     return np.repeat(np.array(blocks, np.float32), H), rows[order].ravel()
 
 
-def _floats(tensor: object) -> Floats:
-    return tensor.detach().cpu().float().numpy()  # type: ignore[attr-defined, no-any-return]
+def _floats(tensor: Tensor) -> Floats:
+    floats: Floats = tensor.detach().cpu().float().numpy()
+    return floats
 
 
 class Stepper:

@@ -30,7 +30,16 @@ LAST_RATE = 0.02  # the cosine ends at this share of the highest learning rate
 EVALUATED_CHARS = (4096, 200_000)  # the least and the most of the validation text that an evaluation covers
 NOMINAL_SPEED = 60_000  # chars/s, to guess before the first step what an evaluation may cost
 EVALUATION_SHARE = 0.1  # of a budget in seconds that evaluations may take
-ADVICE = "The loss is no longer finite. Lower the learning rate (now {rate:g}), or clip gradients at 1; the weights of before are kept."
+ADVICE = (
+    "The loss is no longer finite. Lower the learning rate (now {rate:g}), or clip gradients at 1;"
+    " the weights of before are kept."
+)
+SLOTS: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {  # what an optimizer remembers of each parameter
+    torch.optim.SGD: (),
+    torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq"),
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+    torch.optim.Muon: ("momentum_buffer",),
+}
 
 
 class TrainerState(NamedTuple):
@@ -55,9 +64,9 @@ class Trainer:
         )
         self.optimizers = _optimizers(self.model, train_config)
         self.batches = batches(corpus.train, train_config, self.text_dice)
-        self.validation = torch.from_numpy(corpus.validation[: self.evaluated_chars]).long().to(self.device)  # (M,)
+        self.validation = self._validation(self.evaluated_chars)  # (M,)
         self.state: State | None = None
-        self.step, self.seconds, self.evaluation_seconds = 0, 0.0, 0.0
+        self.step, self.seconds, self.evaluation_seconds, self.last_evaluation_seconds = 0, 0.0, 0.0, 0.0
         self.is_started, self.evaluations, self.stale, self.best = False, 0, 0, math.inf
         self.since_event, self.since_evaluation = _Mean(), _Mean()
         self.grad_norm, self.learning_rate = 0.0, 0.0
@@ -100,13 +109,14 @@ class Trainer:
             state = None if batch.is_fresh else self.state
             logits, state = self.model(batch.inputs.to(self.device), state)  # (B, T, V)
         loss = cross_entropy(logits, batch.targets.to(self.device))  # ()
-        loss.backward()
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])  # ()
-        value, self.grad_norm = loss.item(), norm.item()
-        if not math.isfinite(value) or not math.isfinite(self.grad_norm):
+        torch.autograd.backward(loss)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]).item()
+        value = loss.item()
+        if not math.isfinite(value) or not math.isfinite(norm):
             self.has_diverged = True
             self.model.zero_grad(set_to_none=True)
             return
+        self.grad_norm = norm
         self._update()
         self.state = tuple(part.detach() for part in state)  # (L, B, H) each
         self.step += 1
@@ -156,10 +166,12 @@ class Trainer:
         chars = self.config.seconds * NOMINAL_SPEED or self.config.steps * self.chars_per_step
         chars = chars or self.config.epochs * len(self.corpus.train)
         least, most = EVALUATED_CHARS
-        allowed = int(
-            2 * EVALUATION_SHARE * chars / self.config.evaluations
-        )  # reading costs less than half of learning
+        allowed = int(2 * EVALUATION_SHARE * chars / self.config.evaluations)  # reading costs half of learning
         return min(len(self.corpus.validation), max(least, min(allowed, most)))
+
+    def _validation(self, chars: int) -> Tensor:
+        part = self.corpus.validation[: max(chars, EVALUATED_CHARS[0])]
+        return torch.from_numpy(part).long().to(self.device)  # (M,)
 
     def _end(self) -> Reason | None:
         if self.has_diverged:
@@ -174,31 +186,42 @@ class Trainer:
     # --- evaluation -------------------------------------------------------------------------------------------------
 
     def _is_evaluation_due(self) -> bool:
-        """Evenly spread over the budget. On a budget in seconds one is left out when they would take over a tenth."""
-        if int(min(1.0, self.progress) * self.config.evaluations + 1e-9) <= self.evaluations:
+        """Evenly spread over the budget. On a budget in seconds one is left out when they would take over a tenth.
+
+        The first and the last one are never left out.
+        """
+        if self._evaluations_by_now <= self.evaluations:
             return False
         if not self.config.seconds or self.progress >= 1 or not self.evaluations:
             return True
-        next_one = self.evaluation_seconds / self.evaluations
-        return self.evaluation_seconds + next_one <= EVALUATION_SHARE * self.seconds
+        return self.evaluation_seconds + self.last_evaluation_seconds <= EVALUATION_SHARE * self.seconds
+
+    @property
+    def _evaluations_by_now(self) -> int:
+        return int(min(1.0, self.progress) * self.config.evaluations + 1e-9)
 
     def _evaluate(self) -> Evaluated:
         began = time.perf_counter()
-        self.evaluations = int(min(1.0, self.progress) * self.config.evaluations + 1e-9)
+        self.evaluations = self._evaluations_by_now
         loss = self.validation_loss()
         is_best = loss < self.best
         self.stale, self.best = (0, loss) if is_best else (self.stale + 1, self.best)
         train_loss = self.since_evaluation.take()
-        self.evaluation_seconds += time.perf_counter() - began
+        self.last_evaluation_seconds = time.perf_counter() - began
+        self.evaluation_seconds += self.last_evaluation_seconds
         return Evaluated(self.step, self.epoch, loss, train_loss, is_best, self.seconds)
 
     def validation_loss(self) -> float:
-        """The protocol `stream` on `evaluated_chars` of the validation text, with the weights that would be published."""
+        """The protocol `stream` on the first `evaluated_chars`, with the weights that would be published.
+
+        Side by side in up to 32 tracks (evaluation.tracks_loss).
+        """
         self.model.eval()
         weights = self.published()
 
         def network(ids: Tensor, state: State | None) -> tuple[Tensor, State]:
-            return functional_call(self.model, weights, (ids, state))
+            logits, after = functional_call(self.model, weights, (ids, state))
+            return logits, after
 
         return tracks_loss(network, self.validation, tracks=min(32, len(self.validation) // 512))
 
@@ -240,8 +263,10 @@ class Trainer:
 
     # --- exact resume -----------------------------------------------------------------------------------------------
 
-    FACTS = ("step", "seconds", "evaluation_seconds", "is_started", "evaluations", "stale", "best")
-    FACTS += ("grad_norm", "learning_rate", "has_diverged")
+    FACTS: tuple[str, ...] = (
+        "step", "seconds", "evaluation_seconds", "last_evaluation_seconds", "is_started", "evaluations", "stale",
+        "grad_norm", "learning_rate", "has_diverged",
+    )  # fmt: skip
 
     def state_dict(self) -> TrainerState:
         """All that changes while learning, copied."""
@@ -255,27 +280,37 @@ class Trainer:
         facts: dict[str, Any] = {name: getattr(self, name) for name in self.FACTS}
         facts |= {"batches": self.batches.state_dict(), "means": [self.since_event.parts, self.since_evaluation.parts]}
         facts["best"] = None if math.isinf(self.best) else self.best  # JSON knows no infinity
+        facts["evaluated_chars"] = len(self.validation)
         return TrainerState({name: tensor.cpu().clone() for name, tensor in tensors.items()}, facts)
 
     def load_state_dict(self, saved: TrainerState) -> None:
-        """Go on exactly where `saved` was taken."""
+        """Go on exactly where `saved` was taken. It may come from a stranger: what does not fit is refused.
+
+        Raises KeyError, TypeError, ValueError or RuntimeError.
+        """
         tensors, facts = saved
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(tensors[f"model.{name}"])
-            for name, parameter in self.average.items():
-                parameter.copy_(tensors[f"average.{name}"])
-        parts = [tensors[name].to(self.device) for name in ("state.0", "state.1") if name in tensors]  # (L, B, H) each
-        self.state = tuple(parts) or None
+        for name, parameter in self.model.named_parameters():
+            parameter.data.copy_(_fitting(tensors[f"model.{name}"], parameter.shape))
+        for name, average in self.average.items():
+            average.copy_(_fitting(tensors[f"average.{name}"], average.shape))
+        self._load_facts(facts)
+        shape = self.model.zero_state(self.config.streams)[0].shape  # (L, B, H)
+        names = [f"state.{i}" for i in range(self.model.states)] if "state.0" in tensors else []
+        self.state = tuple(_fitting(tensors[name], shape).to(self.device, copy=True) for name in names) or None
         self.dice.set_state(tensors["dice"])
         self.text_dice.set_state(tensors["text_dice"])
-        for k, optimizer in enumerate(self.optimizers):
+        for k, optimizer in enumerate(self.optimizers if self.step else ()):
             _load_optimizer(optimizer, f"optimizer.{k}.", tensors)
+
+    def _load_facts(self, facts: dict[str, Any]) -> None:
         for name in self.FACTS:
-            setattr(self, name, facts[name])
-        self.best = math.inf if facts["best"] is None else facts["best"]
+            setattr(self, name, _plain(facts[name], type(getattr(self, name))))
+        self.best = math.inf if facts["best"] is None else _plain(facts["best"], float)
+        self.since_event, self.since_evaluation = (_Mean(float(total), int(n)) for total, n in facts["means"])
+        self.validation = self._validation(_plain(facts["evaluated_chars"], int))  # of before, so that losses compare
+        _check_place(facts["batches"], self.config.window)
         self.batches.load_state_dict(facts["batches"])
-        self.since_event, self.since_evaluation = (_Mean(*parts) for parts in facts["means"])
+        self.evaluations = min(self.evaluations, self._evaluations_by_now)  # a longer budget has more to come
 
 
 class _Mean:
@@ -334,11 +369,32 @@ def _optimizers(model: CharRNN, config: TrainConfig) -> list[torch.optim.Optimiz
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor]) -> None:
     slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith(prefix):
-            i, slot = name.removeprefix(prefix).split(".", 1)
-            slots.setdefault(int(i), {})[slot] = tensor.clone()
+    for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+        for slot in SLOTS[type(optimizer)]:
+            shape = torch.Size() if slot == "step" else parameter.shape
+            slots.setdefault(i, {})[slot] = _fitting(tensors[f"{prefix}{i}.{slot}"], shape).clone()
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _fitting(tensor: Tensor, shape: torch.Size) -> Tensor:
+    """The tensor, if it has the shape that it must have, and numbers."""
+    if tensor.shape != shape or not tensor.is_floating_point() or not tensor.isfinite().all():
+        raise ValueError(f"a tensor of shape {tuple(tensor.shape)} where finite numbers {tuple(shape)} belong")
+    return tensor
+
+
+def _plain(value: Any, kind: type[Any]) -> Any:
+    """The fact, if it is of the type that it must be, finite and not negative."""
+    if type(value) is not kind or not 0 <= value < math.inf:
+        raise TypeError(f"{value!r} where a {kind.__name__} belongs")
+    return value
+
+
+def _check_place(place: dict[str, Any], window: int) -> None:
+    """Streams stand at the beginning of a window; Chunks stand nowhere."""
+    offset, cursor = (_plain(place.get(name, 0) + 1, int) - 1 for name in ("offset", "cursor"))
+    if not 0 <= offset < window or (cursor >= 0 and cursor % window):
+        raise ValueError(f"no window begins at {offset} + {cursor}")
 
 
 def _device(wanted: str) -> torch.device:

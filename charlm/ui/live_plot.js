@@ -1,0 +1,68 @@
+// Draws the value of LivePlot (live_plot.py says what it holds). Runs once, when the component is first shown.
+// Gives the same <div> to Plotly.react at every change of the value or of the theme.
+
+const box = element.querySelector('.live-plot');
+const colour = name => getComputedStyle(document.body).getPropertyValue(name).trim();
+const asText = name => String(name).replaceAll('&', '&amp;').replaceAll('<', '&lt;');  // Plotly reads some HTML in titles
+let isWaiting = false;
+
+function axis(title) {
+    return {title: {text: asText(title || ''), standoff: 8}, gridcolor: colour('--border-color-primary'),
+            zeroline: false, automargin: true};
+}
+
+function levelLine(level) {
+    return {type: 'line', xref: 'paper', x0: 0, x1: 1, y0: level.y, y1: level.y,
+            line: {color: colour('--body-text-color-subdued'), width: 1, dash: 'dot'}};
+}
+
+function levelName(level) {
+    return {xref: 'paper', x: 1, xanchor: 'right', y: level.y, yanchor: 'bottom', text: asText(level.name),
+            showarrow: false, font: {size: 11, color: colour('--body-text-color-subdued')}};
+}
+
+function layout(value) {
+    const ink = colour('--body-text-color'), levels = value.levels || [];
+    return {
+        height: box.clientHeight || 400, autosize: true, margin: {l: 56, r: 12, t: 30, b: 44},
+        uirevision: String(value.run || ''),  // the same run keeps its zoom, another one starts afresh
+        paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+        font: {color: ink, size: 13, family: colour('--font')},
+        hovermode: 'x unified', hoverlabel: {bgcolor: colour('--background-fill-primary'), font: {color: ink}},
+        showlegend: true, legend: {orientation: 'h', x: 0, y: 1.12},
+        xaxis: axis(value.x), yaxis: axis(value.y),
+        shapes: levels.map(levelLine), annotations: levels.map(levelName),
+    };
+}
+
+function trace(curve, index) {
+    const ink = colour(index === 0 ? '--curve-training' : '--curve-validation');
+    return {
+        type: 'scatter', name: asText(curve.name), x: curve.x, y: curve.y, hovertemplate: '%{y:.4f}',
+        mode: curve.is_thin ? 'lines' : 'lines+markers', marker: {size: 5, color: ink},
+        line: {width: curve.is_thin ? 1.5 : 2.5, color: ink},
+    };
+}
+
+function draw() {
+    isWaiting = false;
+    const value = props.value;
+    if (!window.Plotly || !value || !box.isConnected) return;
+    Plotly.react(box, (value.curves || []).map(trace), layout(value), {
+        responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'],
+        showSendToCloud: false, plotlyServerURL: '',  // plotly.js 4 would offer to upload the chart
+    });
+}
+
+function drawSoon() {
+    if (isWaiting) return;
+    isWaiting = true;
+    requestAnimationFrame(draw);
+}
+
+function drawWhenLoaded() { window.Plotly ? drawSoon() : setTimeout(drawWhenLoaded, 100); }
+
+watch(['value'], drawSoon);
+new MutationObserver(drawSoon).observe(document.body, {attributes: true, attributeFilter: ['class']});  // dark, light
+new ResizeObserver(() => { if (box.clientWidth && box.data) Plotly.Plots.resize(box); }).observe(box);  // hidden tabs
+drawWhenLoaded();

@@ -1,0 +1,35 @@
+"""A loss curve that grows without being rebuilt: zoom, hidden curves and the dark theme survive every update.
+
+gr.Plot makes a new chart at each update; here one <div> is handed to `Plotly.react` again and again (live_plot.js).
+Values reach the script as data alone, never through the template, which would be evaluated as code. Plotly's own script
+comes from the plotly package, so nothing is fetched from elsewhere.
+
+The value: {"run": id, "x": axis title, "y": axis title, "curves": [{"name", "x", "y", "is_thin"}],
+"levels": [{"name", "y"}]}, plain numbers; a level is a line across the plot with its name on it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import plotly
+
+PLOTLY_SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+DRAW = Path(__file__).with_suffix(".js").read_text("utf-8")
+TEMPLATE = '<div class="live-plot" role="img" aria-label="loss curve" style="width:100%;height:400px"></div>'
+
+
+class LivePlot(gr.HTML):
+    """The component; its value is described on top of this file."""
+
+    def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        script = f'<script src="gradio_api/file={PLOTLY_SCRIPT.as_posix()}"></script>'
+        super().__init__(value, html_template=TEMPLATE, js_on_load=DRAW, head=script, apply_default_css=False, **kwargs)
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+def serve_plotly() -> None:
+    """Let the page fetch Plotly's script from this server."""
+    gr.set_static_paths([str(PLOTLY_SCRIPT)])

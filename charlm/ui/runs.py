@@ -1,0 +1,149 @@
+"""The runs behind the page: who may see which, how one begins, how it is followed, how it speaks. No components here.
+
+What a visitor sends is a name, never a path. On a public server an unguessable name is the right to a run.
+"""
+
+import contextlib
+import json
+import re
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+
+from charlm.checkpoint import CONFIG, NAME, WEIGHTS, Checkpoint, create_run, list_runs, load_checkpoint, runs_folder
+from charlm.corpus import Corpus
+from charlm.errors import CheckpointError, LimitError
+from charlm.history import History
+from charlm.jobs import JobBoard, is_public
+from charlm.log import LogReader
+from charlm.model import CharRNN, parameter_count
+from charlm.recipes import Plan
+from charlm.stepping import Folded, fold
+from charlm.ui.words import say
+
+EXAMPLES = ("comedy-lstm", "comedy-gru", "comedy-rnn")  # shipped with the project, for everybody
+TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+NOMINAL_SPEED = 50_000  # chars/s, to guess how long a budget in steps or epochs will take
+T = TypeVar("T")
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def owner_of(token: str | None, session: str | None) -> str:
+    """Whom a job belongs to: the browser's token, else this page's session."""
+    return token if token and TOKEN.fullmatch(token) else f"session-{session}"
+
+
+def folder_of(run: str | None) -> Path:
+    """The folder of a run that a visitor named. Raises CheckpointError; no name leads out of the folder of runs."""
+    if not run or not NAME.fullmatch(run) or not (runs_folder() / run / CONFIG).is_file():
+        raise CheckpointError(say("not_yours"))
+    return runs_folder() / run
+
+
+def visible_runs(remembered: str | None) -> list[str]:
+    """The runs that a visitor may choose from, newest first: at home all, on a public server his own and the examples.
+
+    `remembered` is the JSON list of names that his browser keeps.
+    """
+    found = list_runs()
+    newest = sorted(found, key=lambda run: (runs_folder() / run / CONFIG).stat().st_mtime, reverse=True)
+    speaking = [run for run in newest if (runs_folder() / run / WEIGHTS).exists()]
+    if not is_public():
+        return speaking
+    mine = set(_names(remembered))
+    return [run for run in speaking if run in mine or run in EXAMPLES]
+
+
+def _names(remembered: str | None) -> list[str]:
+    try:
+        names = json.loads(remembered or "[]")
+    except (ValueError, RecursionError):
+        return []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def new_run_folder(stem: str) -> Path:
+    """A folder for a new run: at home with a name for people, on a public server with one that cannot be guessed."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-").lower()[:40] or "text"
+    if is_public():
+        return runs_folder() / f"{stem}-{secrets.token_urlsafe(16)}"
+    number, folder = 1, runs_folder() / stem
+    while folder.exists():
+        number += 1
+        folder = runs_folder() / f"{stem}-{number}"
+    return folder
+
+
+# --- beginning --------------------------------------------------------------------------------------------------------
+
+
+def begin_run(board: JobBoard, owner: str, stem: str, corpus: Corpus, settings: Plan) -> str:
+    """Make the run folder and queue its job; the name of the run. Raises LimitError before anything is written."""
+    limits, training = board.limits, settings.training
+    with torch.device("meta"):
+        parameters = parameter_count(CharRNN(len(corpus.vocabulary), settings.model))
+    if parameters > limits.parameters:
+        raise LimitError(say("parameter_limit"), parameters=parameters, most=limits.parameters)
+    if training.seconds > limits.seconds:
+        raise LimitError(say("seconds_limit"), seconds=training.seconds, most=limits.seconds)
+    board.admit(owner)
+    folder = new_run_folder(f"{stem}-{settings.model.cell}")
+    create_run(folder, corpus, settings)
+    chars = training.steps * training.streams * training.window or training.epochs * len(corpus.train)
+    board.start(folder, owner, training.seconds or chars / NOMINAL_SPEED)
+    return folder.name
+
+
+# --- following and speaking -------------------------------------------------------------------------------------------
+
+
+class Recent(Generic[T]):
+    """The things made last, by key, so that five viewers of a run share one reader and ten texts share one network."""
+
+    def __init__(self, make: Callable[[Path], T], most: int) -> None:
+        self._make, self._most = make, most
+        self._things: OrderedDict[tuple[Path, float], T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, folder: Path, version: float = 0.0) -> T:
+        """The thing of a folder, made anew when its version is another one."""
+        with self._lock:
+            key = (folder, version)
+            if key not in self._things:
+                self._things[key] = self._make(folder)
+            self._things.move_to_end(key)
+            while len(self._things) > self._most:
+                self._things.popitem(last=False)
+            return self._things[key]
+
+
+class Follower:
+    """A log reader that several viewers may ask at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._reader, self._lock = LogReader(folder), threading.Lock()
+
+    @contextlib.contextmanager
+    def history(self) -> Iterator[History]:
+        """The history up to now, held still while it is looked at."""
+        with self._lock:
+            yield self._reader.read()
+
+
+def speaker(folder: Path) -> tuple[Checkpoint, Folded]:
+    """A run's best weights, ready to be stepped."""
+    checkpoint = load_checkpoint(folder)
+    return checkpoint, fold(checkpoint.model)
+
+
+def version_of(folder: Path) -> float:
+    """Changes whenever the weights of a run are replaced."""
+    path = folder / WEIGHTS
+    return path.stat().st_mtime if path.exists() else 0.0

@@ -1,0 +1,158 @@
+"""Facts -> what is shown. Pure functions, no Gradio: a history becomes a plot value, a status, a sentence."""
+
+import math
+import re
+from typing import Any
+
+from charlm.checkpoint import RunConfig
+from charlm.corpus import Corpus
+from charlm.evaluation import PROTOCOLS
+from charlm.history import History
+from charlm.jobs import JobView
+from charlm.metrics import bits_per_char
+from charlm.ui.words import say
+
+PREVIEW_CHARS = 300
+LEVELS = ("uniform", "1-gram", "2-gram", "3-gram")  # and the best n-gram, and xz
+MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+.!|~$-])")
+
+
+def plain(text: str) -> str:
+    """Somebody's words inside Markdown, shown as they are."""
+    return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def report_view(corpus: Corpus, language: str = "en") -> str:
+    """What was read, in Markdown."""
+    head = say(
+        "report", language, title=plain(corpus.title), chars=len(corpus.text), symbols=len(corpus.counts),
+        encoding=corpus.report.encoding, train=len(corpus.train), validation=len(corpus.validation),
+    )  # fmt: skip
+    if not corpus.report.notes:
+        return f"{head} {say('unchanged', language)}"
+    notes = "\n".join(f"- {plain(note)}" for note in corpus.report.notes)
+    return f"{head}\n\n{say('changed', language)}\n{notes}"
+
+
+def preview_view(corpus: Corpus) -> str:
+    """The first characters of a text."""
+    return corpus.text[:PREVIEW_CHARS]
+
+
+def plot_view(run: str, history: History, language: str = "en") -> dict[str, Any]:
+    """The value of LivePlot: both losses, and the yardsticks as levels."""
+    curves = [
+        {"name": say("training", language), "x": history.train.x, "y": _rounded(history.train.y), "is_thin": True},
+        {
+            "name": say("validation", language),
+            "x": history.validation.x,
+            "y": _rounded(history.validation.y),
+            "is_thin": False,
+        },
+    ]
+    levels = [{"name": name, "y": round(loss, 4)} for name, loss in _levels(history).items()]
+    return {
+        "run": run,
+        "x": say("step", language),
+        "y": say("loss_short", language),
+        "curves": curves,
+        "levels": levels,
+    }
+
+
+def _rounded(values: list[float]) -> list[float]:
+    return [round(value, 4) for value in values]
+
+
+def _levels(history: History) -> dict[str, float]:
+    """The yardsticks that are drawn: few enough to be read."""
+    grams = {name: loss for name, loss in history.measured.items() if name.endswith("-gram")}
+    best = min(grams, key=grams.__getitem__, default="")
+    wanted = [*LEVELS, *([best] if best not in LEVELS else []), "xz"]
+    return {name: history.measured[name] for name in wanted if name in history.measured}
+
+
+def status_view(run: str, history: History, view: JobView, language: str = "en") -> str:
+    """Where a run stands, in Markdown: what it does, its figures, how it ended."""
+    if not run:
+        return say("idle", language)
+    lines = [_doing(run, history, view, language), _figures(history, language), _final(history, language)]
+    return "\n\n".join(line for line in lines if line)
+
+
+def _doing(run: str, history: History, view: JobView, language: str) -> str:
+    if view.state == "queued":
+        return say("queued", language, place=view.place, wait=duration(view.wait_seconds))
+    if view.state == "ended":
+        return f"**{plain(run)}** · {_ended(history, view, language)}"
+    step = history.last_step
+    if step is None:
+        return say("starting", language)
+    if step.progress >= 1:
+        return say("evaluating", language, run=plain(run))
+    left = step.seconds / step.progress - step.seconds if step.progress else math.nan
+    speed = step.chars_seen / step.seconds if step.seconds else 0.0
+    return say("running", language, run=plain(run), step=step.step, epoch=step.epoch, speed=speed, left=duration(left))
+
+
+def _ended(history: History, view: JobView, language: str) -> str:
+    if view.error:
+        return plain(view.error)
+    if history.finished is None:
+        return say("left", language)
+    return say(history.finished.reason, language, step=history.finished.step, advice=history.finished.advice)
+
+
+def _figures(history: History, language: str) -> str:
+    if not history.evaluated or history.started is None:
+        return ""
+    last, started = history.evaluated[-1], history.started
+    figures = say(
+        "figures",
+        language,
+        train=f"{last.train_loss:.4f}",
+        validation=f"{last.loss:.4f}",
+        bits=f"{bits_per_char(last.loss):.3f}",
+    )
+    return f"{figures} · {say('part', language, chars=started.evaluated_chars, all=started.validation_chars)}"
+
+
+def _final(history: History, language: str) -> str:
+    if history.finished is None or any(protocol not in history.measured for protocol in PROTOCOLS):
+        return ""
+    stream, cold = (history.measured[protocol] for protocol in PROTOCOLS)
+    grams = {name: loss for name, loss in history.measured.items() if name.endswith("-gram")}
+    name = min(grams, key=grams.__getitem__, default="")
+    verdict = ""
+    if name:
+        key = "verdict_better" if stream < grams[name] else "verdict_worse"
+        verdict = say(key, language, name=name, loss=grams[name])
+    return say("final", language, stream=stream, cold=cold, verdict=verdict)
+
+
+def sample_view(history: History, language: str = "en") -> tuple[str, str]:
+    """The label and the text of the newest sample."""
+    if not history.samples:
+        return say("sample", language), ""
+    last = history.samples[-1]
+    return say("sample_at", language, step=last.step), last.prompt + last.text
+
+
+def run_view(config: RunConfig, step: int, loss: float, language: str = "en") -> str:
+    """One line about a run."""
+    return say(
+        "about_run", language, title=plain(config.title), cell=config.model.cell.upper(), hidden=config.model.hidden_size,
+        step=step, loss="–" if math.isnan(loss) else f"{loss:.4f}",
+    )  # fmt: skip
+
+
+def duration(seconds: float) -> str:
+    """5 s, 3:20, 1:02:03; a dash for what is not known yet."""
+    if not math.isfinite(seconds):
+        return "–"
+    whole = int(seconds + 0.5)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
