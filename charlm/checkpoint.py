@@ -9,9 +9,11 @@
 
 Each file is whole in itself and replaced atomically. No pickle is written or read. A folder is believed in this order:
 sizes, no links, JSON, version, every number within its limits, the vocabulary; then the network is built without
-memory ("meta"), the names, shapes and types in the file must be its own, and only then are weights read, all finite.
+memory ("meta"), the file may be no larger than its weights, the names, shapes and types in it must be theirs, and only
+then are weights read, all finite.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -30,8 +32,8 @@ from torch import Tensor
 from charlm import __version__
 from charlm.config import ModelConfig, TextConfig, TrainConfig
 from charlm.corpus import Corpus, corpus_from_text
-from charlm.errors import CharlmError, CheckpointError, RunExistsError
-from charlm.log import EVENTS
+from charlm.errors import CharlmError, CheckpointError, ConfigError, RunExistsError
+from charlm.log import EVENTS, locked_log
 from charlm.model import CharRNN
 from charlm.recipes import Plan
 from charlm.text import TextReport
@@ -42,8 +44,11 @@ FORMAT_VERSION = 1
 CONFIG, WEIGHTS, TRAINER = "config.json", "model.safetensors", "trainer.safetensors"
 TEXT, CARD = "text.txt", "README.md"
 MAX_BYTES = {CONFIG: 4 << 20, WEIGHTS: 600 << 20, TRAINER: 2400 << 20, EVENTS: 256 << 20, TEXT: 1 << 30}
+MAX_HEADER = 1 << 20  # of a safetensors file, with its metadata
 MAX_SYMBOLS = 70_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names that Windows keeps for itself
+KEPT = ("batching", "streams", "window", "optimizer", "average", "seed")  # settings that a saved state fits alone
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,12 @@ def runs_folder() -> Path:
 def find_run(run: str) -> Path:
     """The folder of a run given as a folder or as a name. Raises CheckpointError when there is none."""
     for folder in (Path(run), runs_folder() / run):
-        if (folder / CONFIG).exists():
+        if os.path.exists(folder / CONFIG):  # False also for what no system can have as a name
             return folder
-    found = "is no run folder (it has no config.json)" if Path(run).exists() else "was not found"
-    raise CheckpointError(
-        "The run {run} {found}. Runs here: {names}.", run=run, found=found, names=", ".join(list_runs()) or "none"
-    )
+    names = ", ".join(list_runs()) or "none"
+    if os.path.exists(run):
+        raise CheckpointError("{run} is no run folder (it has no config.json). Runs: {names}.", run=run, names=names)
+    raise CheckpointError("There is no run {run}. Runs: {names}.", run=run[:100], names=names)
 
 
 def list_runs() -> list[str]:
@@ -104,9 +109,11 @@ def checked_name(name: str) -> str:
     """A name that is safe as a folder's on every system. Raises CheckpointError for another."""
     if not NAME.fullmatch(name) or name.endswith("."):
         raise CheckpointError(
-            "A run's name has 1 to 96 of a-z, A-Z, 0-9, _ . - and begins with a letter or digit, not {name!r}.",
+            "A run's name has 1 to 96 of a-z, A-Z, 0-9, _ . - and begins and ends with none of . - _; {name!r} does not.",
             name=name[:100],
         )
+    if DEVICES.fullmatch(name):
+        raise CheckpointError("Windows keeps the name {name!r} for itself. Choose another.", name=name)
     return name
 
 
@@ -122,7 +129,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except BaseException:
-            os.unlink(temporary)
+            with contextlib.suppress(OSError):  # the folder may be gone
+                os.unlink(temporary)
             raise
         _flush_folder(path.parent)
     except OSError as error:
@@ -146,19 +154,18 @@ def _flush_folder(folder: Path) -> None:
 
 def create_run(folder: Path, corpus: Corpus, plan: Plan, overwrite: bool = False) -> None:
     """A new run folder with config and text. Raises RunExistsError when there is one and `overwrite` was not said."""
-    if (folder / CONFIG).exists():
-        if not overwrite:
-            raise RunExistsError(
-                "The run {name} exists. Give another name, --overwrite it, or --resume it.", name=folder.name
-            )
-        for name in (CONFIG, WEIGHTS, TRAINER, EVENTS, TEXT, CARD):
-            (folder / name).unlink(missing_ok=True)
+    if os.path.exists(folder / CONFIG) and not overwrite:
+        raise RunExistsError(
+            "The run {name} exists. Give another name, --overwrite it, or --resume it.", name=folder.name
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with locked_log(folder, 0):  # refused while another process trains there
+            for name in (CONFIG, WEIGHTS, TRAINER, TEXT, CARD):  # config.json first: from then on it is no run
+                (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise CheckpointError(
-            "The folder {folder} cannot be made: {reason}.", folder=folder, reason=error.strerror or error
-        ) from error
+        reason = error.strerror or error
+        raise CheckpointError("The folder {folder} cannot be made: {reason}.", folder=folder, reason=reason) from error
     write_atomically(folder / TEXT, corpus.text.encode("utf-8"))
     write_config(folder, corpus, plan)
 
@@ -178,6 +185,19 @@ def write_config(folder: Path, corpus: Corpus, plan: Plan) -> None:
         "vocabulary": list(corpus.vocabulary.symbols),
     }
     write_atomically(folder / CONFIG, json.dumps(config, ensure_ascii=False, indent=1).encode("utf-8"))
+
+
+def write_training(folder: Path, training: TrainConfig) -> None:
+    """Other settings of training into the config.json of a run that goes on; all else in it stays as it is."""
+    raw = _json(_bounded(folder / CONFIG), CONFIG) | {"training": dataclasses.asdict(training)}
+    write_atomically(folder / CONFIG, json.dumps(raw, ensure_ascii=False, indent=1).encode("utf-8"))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """The temporary files of a process that was killed while it wrote. Only for who holds the run's log."""
+    for path in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def save_weights(folder: Path, weights: Mapping[str, Tensor], step: int, loss: float) -> None:

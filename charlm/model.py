@@ -91,9 +91,8 @@ class CharRNN(nn.Module):
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """(B, T) ids and the state before them -> (B, T, V) logits and the state after them."""
         hidden, state = self.hidden(inputs, state)
-        return F.linear(self._dropped(hidden, self.config.dropout), self.output_weight, self.decoder_bias).transpose(
-            0, 1
-        ), state
+        hidden = self._dropped(hidden, self.config.dropout)  # (T, B, H)
+        return F.linear(hidden, self.output_weight, self.decoder_bias).transpose(0, 1), state  # (B, T, V)
 
     def hidden(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """(B, T) ids -> the top layer's h_1 .. h_T as (T, B, H), time first, and the state after them."""

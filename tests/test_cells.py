@@ -122,5 +122,158 @@ def test_sigmoid_is_the_plain_loop(shape: tuple[int, int, int]) -> None:
         torch.testing.assert_close(got, wanted)
 
 
-def _first(result: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return result[0] if isinstance(result, tuple) else result
+@NAMES
+def test_units_cut_into_parts_for_the_threads_give_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, inputs = _cell_inputs(kind, (4, 3, 12))
+    whole = [_first(cell(*inputs)), *torch.autograd.grad(_sum(cell(*inputs)), inputs)]
+    for parts in (2, 3):
+        monkeypatch.setattr(cells, "_width", lambda state, parts=parts: state.shape[-1] // parts)
+        cut = [_first(cell(*inputs)), *torch.autograd.grad(_sum(cell(*inputs)), inputs)]
+        for got, wanted in zip(cut, whole, strict=True):
+            torch.testing.assert_close(got, wanted)
+    assert torch.autograd.gradcheck(cell, inputs)
+
+
+@pytest.mark.parametrize(
+    ("units", "threads", "width"), [(256, 1, 256), (256, 2, 128), (256, 8, 64), (100, 4, 100), (129, 2, 129), (1, 2, 1)]
+)
+def test_parts_are_equal_and_never_narrow(
+    units: int, threads: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert cells._width(torch.empty(2, units)) == width
+
+
+@NAMES
+def test_two_windows_with_a_carried_state_are_one_long_window(kind: str) -> None:
+    cell, (projected, *rest) = _cell_inputs(kind, (6, 2, 3))
+    whole = cell(projected, *rest)
+    first = cell(projected[:4], *rest)
+    after = [_first(first)[-1], *([first[1]] if isinstance(first, tuple) else [])]
+    second = cell(projected[4:], *after, *rest[len(after) :])
+    torch.testing.assert_close(torch.cat([_first(first), _first(second)]), _first(whole))
+    leaves = [projected, *rest]
+    ours, theirs = torch.autograd.grad(_sum(second), leaves), torch.autograd.grad(_sum(whole, 4), leaves)
+    for got, wanted in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
+@NAMES
+def test_a_detached_state_gets_no_gradient_and_changes_no_other(kind: str) -> None:
+    cell, inputs = _cell_inputs(kind)
+    states = {1, 2} if kind == "lstm" else {1}
+    carried = [x.detach() if i in states else x for i, x in enumerate(inputs)]
+    result = _first(cell(*carried))
+    given = result.grad_fn(*[torch.ones_like(x) for x in _all(cell(*carried))])  # type: ignore[misc]
+    assert {i for i in range(len(inputs)) if given[i] is None} == states
+    leaves = [x for i, x in enumerate(inputs) if i not in states]
+    for got, wanted in zip(
+        torch.autograd.grad(_sum(cell(*carried)), leaves), torch.autograd.grad(_sum(cell(*inputs)), leaves), strict=True
+    ):
+        assert torch.equal(got, wanted)
+
+
+@NAMES
+def test_used_twice_in_one_graph_the_gradients_add_up(kind: str) -> None:
+    cell, inputs = _cell_inputs(kind)
+    once = torch.autograd.grad(_sum(cell(*inputs)), inputs)
+    loss = _sum(cell(*inputs)) + _sum(cell(*inputs))
+    for _ in range(2):  # the way back leaves what was kept as it was
+        for got, wanted in zip(torch.autograd.grad(loss, inputs, retain_graph=True), once, strict=True):
+            torch.testing.assert_close(got, 2 * wanted)
+
+
+@NAMES
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_the_same_numbers_and_no_graph(kind: str, mode: Callable[[], torch.no_grad]) -> None:
+    cell, inputs = _cell_inputs(kind)
+    learning = _all(cell(*inputs))
+    with mode():
+        speaking = _all(cell(*inputs))
+    for got, wanted in zip(speaking, learning, strict=True):
+        assert torch.equal(got, wanted)
+        assert got.grad_fn is None and not got.requires_grad
+        assert wanted.grad_fn is not None
+
+
+@NAMES
+def test_nothing_that_was_given_is_written_to(kind: str) -> None:
+    cell, inputs = _cell_inputs(kind)
+    before = [x.detach().clone() for x in inputs]
+    results = _all(cell(*inputs))
+    grads = [torch.randn(x.shape, dtype=x.dtype, generator=_dice(4)) for x in results]
+    kept = [x.clone() for x in grads]
+    torch.autograd.grad(results, inputs, grads)
+    for now, then in zip([*inputs, *grads], [*before, *kept], strict=True):
+        assert torch.equal(now, then)
+
+
+@NAMES
+def test_the_same_inputs_give_the_same_bits(kind: str) -> None:
+    cell, inputs = _cell_inputs(kind, (20, 16, 128))
+    runs = [[*_all(cell(*inputs)), *torch.autograd.grad(_sum(cell(*inputs)), inputs)] for _ in range(3)]
+    for other in runs[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(runs[0], other, strict=True))
+
+
+@NAMES
+def test_views_and_expanded_gradients_are_welcome(kind: str) -> None:
+    """A batch-first projection, a weight that is somebody's transpose, the stride-0 gradient of a sum."""
+    cell, inputs = _cell_inputs(kind)
+    turned = [x.detach().mT.contiguous().mT.requires_grad_() if x.dim() > 1 else x for x in inputs]
+    for got, wanted in zip(
+        torch.autograd.grad(sum(x.sum() for x in _all(cell(*turned))), turned),
+        torch.autograd.grad(sum((x * torch.ones_like(x)).sum() for x in _all(cell(*inputs))), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, wanted)
+
+
+@NAMES
+def test_under_autocast_the_recurrence_is_float32(kind: str) -> None:
+    cell, inputs = _cell_inputs(kind)
+    halves = [
+        inputs[0].detach().bfloat16().requires_grad_(),
+        *(x.detach().float().requires_grad_() for x in inputs[1:]),
+    ]
+    with torch.autocast("cpu", torch.bfloat16):
+        results = _all(cell(*halves))
+    exact = _all(cell(halves[0].float(), *halves[1:]))
+    for got, wanted in zip(results, exact, strict=True):
+        assert got.dtype == torch.float32
+        assert torch.equal(got, wanted)
+    gradients = torch.autograd.grad(_sum(results), halves)
+    assert [x.dtype for x in gradients] == [x.dtype for x in halves]
+
+
+@NAMES
+def test_weights_in_bfloat16_work_and_stay_near(kind: str) -> None:
+    cell, inputs = _cell_inputs(kind)
+    halves = [x.detach().bfloat16().requires_grad_() for x in inputs]
+    result, exact = _first(cell(*halves)), _first(cell(*inputs))
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result.double(), exact, rtol=0.05, atol=0.05)
+    assert all(x.isfinite().all() for x in torch.autograd.grad(_sum(cell(*halves)), halves))
+
+
+def test_an_unknown_squash_is_named() -> None:
+    _, inputs = _cell_inputs("tanh")
+    with pytest.raises(ValueError, match="'relu'.*'tanh' or 'sigmoid'"):
+        cells.elman(*inputs, "relu")  # type: ignore[arg-type]
+
+
+def _all(result: object) -> tuple[Tensor, ...]:
+    return result if isinstance(result, tuple) else (result,)  # type: ignore[return-value]
+
+
+def _first(result: object) -> Tensor:
+    return _all(result)[0]
+
+
+def _sum(result: object, start: int = 0) -> Tensor:
+    """A number that depends on every output from step start on, each with a weight of its own."""
+    outputs, *rest = _all(result)
+    total = torch.zeros((), dtype=outputs.dtype)
+    for x in (outputs[start:], *rest):
+        total = total + (x * torch.cos(torch.arange(x.numel(), dtype=torch.float64)).to(x.dtype).view_as(x)).sum()
+    return total

@@ -75,7 +75,7 @@ def generate_tab(board: JobBoard, visit: Visit) -> gr.Tab:
                 note = gr.Markdown()
 
     def refresh(remembered: str, chosen: str | None, watched: str | None) -> list[Any]:
-        """The runs there are now; the one that was chosen stays, else the one that is being watched, else the newest."""
+        """The runs there are now; the chosen one stays, else the one that is being watched, else the newest."""
         names = visible_runs(remembered)
         value = next((name for name in (chosen, watched) if name in names), names[0] if names else None)
         return [gr.Dropdown(names, value=value), *show(value)]

@@ -198,9 +198,10 @@ def _settings(board: JobBoard) -> Settings:
     most = min(1800, board.limits.seconds)
     seconds = gr.Slider(5, most, value=DEFAULT_SECONDS, step=5, label=say("seconds"), info=say("seconds_info"))
     recipe = gr.Dropdown(recipes, value="", label=say("recipe"))
+    fitted = [cell, size, seconds]  # a recipe has its own
     recipe.change(
-        lambda name: [gr.Radio(interactive=not name), gr.Dropdown(interactive=not name), gr.Slider(interactive=not name)],
-        recipe, [cell, size, seconds], queue=False, show_progress="hidden", api_visibility="private",
+        lambda name: [part.__class__(interactive=not name) for part in fitted], recipe, fitted,
+        show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     with gr.Accordion(say("more"), open=False):
         gr.Markdown(say("more_info"))

@@ -140,10 +140,16 @@ def sample_view(history: History, language: str = "en") -> tuple[str, str]:
 
 def run_view(config: RunConfig, step: int, loss: float, language: str = "en") -> str:
     """One line about a run."""
+    model, known = config.model, "–" if math.isnan(loss) else f"{loss:.4f}"
     return say(
-        "about_run", language, title=plain(config.title), cell=config.model.cell.upper(), hidden=config.model.hidden_size,
-        step=step, loss="–" if math.isnan(loss) else f"{loss:.4f}",
-    )  # fmt: skip
+        "about_run",
+        language,
+        title=plain(config.title),
+        cell=model.cell.upper(),
+        hidden=model.hidden_size,
+        step=step,
+        loss=known,
+    )
 
 
 def duration(seconds: float) -> str:

@@ -58,7 +58,10 @@ WORDS: dict[str, dict[str, str]] = {
         "verdict_better": "Better than {name} ({loss:.3f}).",
         "verdict_worse": "{name} does better ({loss:.3f}): more time, or more text.",
         "left": "Its budget is used, or its process has ended; what it saved is kept.",
-        "report": "**{title}**: {chars:,} characters, {symbols:,} of them distinct, read as {encoding}. {train:,} train, {validation:,} are kept for checking.",
+        "report": (
+            "**{title}**: {chars:,} characters, {symbols:,} of them distinct, read as {encoding}."
+            " {train:,} train, {validation:,} are kept for checking."
+        ),
         "changed": "What was changed while reading:",
         "unchanged": "Nothing had to be changed while reading.",
         "run": "Run",
@@ -81,7 +84,9 @@ WORDS: dict[str, dict[str, str]] = {
         "replaced": "The network does not know {chars}; it reads {known}.",
         "wrote": "{chars:,} characters, {speed:,.0f} a second, seed {seed}.",
         "text_limit": "The text has {size:,} bytes; at most {most:,} are taken here.",
-        "parameter_limit": "This network would have {parameters:,} parameters; at most {most:,} are allowed here. Use fewer hidden units.",
+        "parameter_limit": (
+            "This network would have {parameters:,} parameters; at most {most:,} are allowed here. Use fewer hidden units."
+        ),
         "seconds_limit": "{seconds:,.0f} seconds are more than the {most:,.0f} that a run may take here.",
         "paste_first": "Paste a text first.",
         "upload_first": "Upload a file first.",
