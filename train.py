@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from charlm.checkpoint import checked_name, create_run, find_run, read_config, runs_folder, write_config
+from charlm.checkpoint import checked_name, create_run, find_run, read_config, runs_folder
 from charlm.config import ModelConfig, TextConfig, TrainConfig, add_flags, given
 from charlm.errors import ConfigError
 from charlm.events import Events
@@ -82,19 +82,17 @@ def begin(arguments: argparse.Namespace) -> tuple[Path, Events]:
 
 def begin_again(arguments: argparse.Namespace) -> tuple[Path, Events]:
     """A run that goes on, exactly, or with other settings of training."""
-    if arguments.text or arguments.recipe or given(ModelConfig, vars(arguments)) or given(TextConfig, vars(arguments)):
+    values = vars(arguments)
+    others = [name for name in ("text", "recipe", "run", "overwrite") if values[name]]
+    if others or given(ModelConfig, values) or given(TextConfig, values):
         raise ConfigError(
-            "--resume keeps the run's own text and network; only settings of training may be given with it."
+            "--resume keeps the run's own text, network and name; only settings of training may be given with it."
         )
-    folder, changes = find_run(arguments.resume), given(TrainConfig, vars(arguments))
-    config = read_config(folder)
+    folder, changes = find_run(arguments.resume), given(TrainConfig, values)
     if any(name in changes for name in BUDGETS):
         changes = dict.fromkeys(BUDGETS, 0) | changes
-    training = dataclasses.replace(config.training, **changes) if changes else None
-    trainer, events = resumed(folder, training)
-    if training:
-        write_config(folder, trainer.corpus, Plan(config.model, training, config.recipe, config.notes))
-    return folder, events
+    training = dataclasses.replace(read_config(folder).training, **changes) if changes else None
+    return folder, resumed(folder, training)[1]
 
 
 def free_name(text: str, settings: Plan) -> str:

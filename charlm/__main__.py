@@ -1,6 +1,8 @@
 """python -m charlm generate | evaluate | corpora: a trained run, and the texts there are, in the terminal."""
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import secrets
 import sys
@@ -13,13 +15,14 @@ from charlm.config import SampleConfig, add_flags, given
 from charlm.corpora import load_corpus, named_corpora
 from charlm.corpora.toys import find_toy
 from charlm.corpus import corpus_from_bytes
-from charlm.errors import CorpusError
+from charlm.errors import CorpusError, TextError
 from charlm.evaluation import PROTOCOLS, loss_under
 from charlm.metrics import bits_per_char, perplexity
 from charlm.sampling import generate
 from charlm.stepping import fold
 from charlm.terminal import guarded, read_file
 from charlm.text import decode_text
+from charlm.vocabulary import Ids
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,33 +62,39 @@ def run_generate(arguments: argparse.Namespace) -> int:
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(find_run(arguments.run))
-    part, ids, replaced = _evaluated_ids(checkpoint, arguments)
-    loss = loss_under(arguments.protocol, checkpoint.model, torch.tensor(ids))
+    part, ids, replaced = _evaluated(checkpoint, arguments)
+    loss = loss_under(arguments.protocol, checkpoint.model, torch.from_numpy(ids).long())
     result = {
-        "protocol": arguments.protocol, "loss": loss, "bits_per_char": bits_per_char(loss), "perplexity": perplexity(loss),
-        "chars": len(ids), "part": part, "replaced": replaced, "run": arguments.run, "step": checkpoint.step,
+        "protocol": arguments.protocol, "loss": loss, "bits_per_char": bits_per_char(loss),
+        "perplexity": perplexity(loss), "chars": len(ids), "part": part, "replaced": replaced,
+        "run": arguments.run, "step": checkpoint.step,
     }  # fmt: skip
     if arguments.json:
         print(json.dumps(result))
         return 0
-    print(
-        f"{arguments.protocol}: {loss:.4f} nats per character, {bits_per_char(loss):.4f} bits, on {len(ids):,} characters ({part})"
-    )
+    what = f"on {len(ids):,} characters ({part})"
+    print(f"{arguments.protocol}: {loss:.4f} nats per character, {bits_per_char(loss):.4f} bits, {what}")
     if replaced:
         print(f"note: the network does not know {replaced!r}; it read the nearest it knows", file=sys.stderr)
     return 0
 
 
-def _evaluated_ids(checkpoint: Checkpoint, arguments: argparse.Namespace) -> tuple[str, list[int], str]:
+def _evaluated(checkpoint: Checkpoint, arguments: argparse.Namespace) -> tuple[str, Ids, str]:
     """What is scored: the last 10 % of the text that the run learned from, the whole of any other text."""
+    own, config, vocabulary = "the last 10 % of its own text", checkpoint.config, checkpoint.vocabulary
     if not arguments.text:
-        return "the last 10 % of its own text", load_corpus_of(find_run(arguments.run)).validation.tolist(), ""
+        return own, load_corpus_of(find_run(arguments.run)).validation, ""
     data = read_file(arguments.text)
-    own = corpus_from_bytes(data, arguments.text, checkpoint.config.text)
-    if own.digest == checkpoint.config.digest:
-        return "the last 10 % of its own text", own.validation.tolist(), ""
-    prompt = checkpoint.vocabulary.encode_prompt(decode_text(data).text)
-    return "all of another text", list(prompt.ids), "".join(char for char, _ in prompt.replaced)
+    with contextlib.suppress(TextError):  # another text need not fit the run's encoding or length
+        corpus = corpus_from_bytes(data, arguments.text, config.text)
+        if corpus.digest == config.digest:
+            return own, corpus.validation, ""
+    text = decode_text(data, dataclasses.replace(config.text, encoding="auto", max_chars=0)).text
+    if len(text) < 2:
+        raise TextError("The text has {chars} characters; a loss needs two. Choose a longer one.", chars=len(text))
+    unknown = sorted(set(text) - set(vocabulary.symbols))
+    nearest = {ord(char): vocabulary.encode_prompt(char).text for char in unknown}
+    return "all of another text", vocabulary.encode(text.translate(nearest)), "".join(unknown)
 
 
 def run_corpora(arguments: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ then are weights read, all finite.
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import re
 import tempfile
@@ -32,9 +33,9 @@ from torch import Tensor
 from charlm import __version__
 from charlm.config import ModelConfig, TextConfig, TrainConfig
 from charlm.corpus import Corpus, corpus_from_text
-from charlm.errors import CharlmError, CheckpointError, ConfigError, RunExistsError
+from charlm.errors import CheckpointError, ConfigError, RunExistsError
 from charlm.log import EVENTS, locked_log
-from charlm.model import CharRNN
+from charlm.model import CharRNN, parameter_count
 from charlm.recipes import Plan
 from charlm.text import TextReport
 from charlm.trainer import Trainer, TrainerState
@@ -46,6 +47,7 @@ TEXT, CARD = "text.txt", "README.md"
 MAX_BYTES = {CONFIG: 4 << 20, WEIGHTS: 600 << 20, TRAINER: 2400 << 20, EVENTS: 256 << 20, TEXT: 1 << 30}
 MAX_HEADER = 1 << 20  # of a safetensors file, with its metadata
 MAX_SYMBOLS = 70_000
+MAX_STRING = 1000  # characters of a title, or of a note
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names that Windows keeps for itself
 KEPT = ("batching", "streams", "window", "optimizer", "average", "seed")  # settings that a saved state fits alone
@@ -109,7 +111,8 @@ def checked_name(name: str) -> str:
     """A name that is safe as a folder's on every system. Raises CheckpointError for another."""
     if not NAME.fullmatch(name) or name.endswith("."):
         raise CheckpointError(
-            "A run's name has 1 to 96 of a-z, A-Z, 0-9, _ . - and begins and ends with none of . - _; {name!r} does not.",
+            "A run's name has 1 to 96 of a-z A-Z 0-9 _ . - and begins with a letter or digit, ends with no dot: not"
+            " {name!r}.",
             name=name[:100],
         )
     if DEVICES.fullmatch(name):
@@ -180,17 +183,22 @@ def write_config(folder: Path, corpus: Corpus, plan: Plan) -> None:
         "model": dataclasses.asdict(plan.model),
         "training": dataclasses.asdict(plan.training),
         "text": dataclasses.asdict(corpus.config),
-        "corpus": {"title": corpus.title, "digest": corpus.digest, "chars": len(corpus.text)}
+        "corpus": {"title": corpus.title[:MAX_STRING], "digest": corpus.digest, "chars": len(corpus.text)}
         | {"encoding": corpus.report.encoding, "notes": list(corpus.report.notes)},
         "vocabulary": list(corpus.vocabulary.symbols),
     }
-    write_atomically(folder / CONFIG, json.dumps(config, ensure_ascii=False, indent=1).encode("utf-8"))
+    _write_json(folder / CONFIG, config)
 
 
 def write_training(folder: Path, training: TrainConfig) -> None:
     """Other settings of training into the config.json of a run that goes on; all else in it stays as it is."""
     raw = _json(_bounded(folder / CONFIG), CONFIG) | {"training": dataclasses.asdict(training)}
-    write_atomically(folder / CONFIG, json.dumps(raw, ensure_ascii=False, indent=1).encode("utf-8"))
+    _write_json(folder / CONFIG, raw)
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    """Halves of surrogate pairs, as in a file name that is no UTF-8, become question marks."""
+    write_atomically(path, json.dumps(values, ensure_ascii=False, indent=1).encode("utf-8", errors="replace"))
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -226,55 +234,39 @@ def save_trainer(folder: Path, trainer: Trainer, log_bytes: int) -> None:
 def read_config(folder: Path) -> RunConfig:
     """config.json, believed in nothing. Raises CheckpointError."""
     raw = _json(_bounded(folder / CONFIG), CONFIG)
-    _need(isinstance(raw, dict), "{file} must hold an object.", file=CONFIG)
-    version = raw.get("format_version")
-    _need(type(version) is int and version >= 1, "{file} has no format_version.", file=CONFIG)
-    _need(
-        version <= FORMAT_VERSION,
-        "This run has format {version}, made by a newer CharLM; this one reads up to {known}. Update CharLM.",
-        version=version,
-        known=FORMAT_VERSION,
-    )
-    corpus, symbols = _section(raw, "corpus"), raw.get("vocabulary")
-    _need(
-        isinstance(symbols, list) and 2 <= len(symbols) <= MAX_SYMBOLS,
-        "The vocabulary must hold 2 to {most} symbols.",
-        most=MAX_SYMBOLS,
-    )
-    _need(
-        all(map(is_symbol, symbols)) and len(set(symbols)) == len(symbols),
-        "The vocabulary must hold distinct single characters.",
-    )
-    report = TextReport(_string(corpus, "encoding"), 0, tuple(map(str, corpus.get("notes") or ()))[:100])
+    _check_version(raw.get("format_version"))
+    corpus, symbols = _section(raw, "corpus"), _symbols(raw.get("vocabulary"))
     try:
         return RunConfig(
             model=ModelConfig(**_knobs(raw, "model", ModelConfig)),
             training=TrainConfig(**_knobs(raw, "training", TrainConfig)),
             text=TextConfig(**_knobs(raw, "text", TextConfig)),
-            vocabulary=Vocabulary(tuple(symbols)),
+            vocabulary=Vocabulary(symbols),
             title=_string(corpus, "title"),
             digest=_string(corpus, "digest"),
-            report=report,
+            report=TextReport(_string(corpus, "encoding"), 0, _strings(corpus, "notes")),
             recipe=_string(raw, "recipe"),
-            notes=tuple(map(str, raw.get("notes") or ()))[:100],
+            notes=_strings(raw, "notes"),
         )
-    except CharlmError as error:
+    except ConfigError as error:
         raise CheckpointError("{file}: {reason}", file=CONFIG, reason=str(error)) from error
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """The best weights of a run, in evaluation mode. Raises CheckpointError, before any large memory is taken."""
     config = read_config(folder)
-    data = _bounded(folder / WEIGHTS)
     with torch.device("meta"):
         model = CharRNN(len(config.vocabulary), config.model)
-    wanted = {name: (tuple(tensor.shape), "F32") for name, tensor in model.state_dict().items()}
-    metadata = _check_header(data, wanted)
-    weights = safetensors.torch.load(data)  # from bytes: a mapped file would change under the living model
-    _need(all(bool(tensor.isfinite().all()) for tensor in weights.values()), "The weights hold NaN or infinity.")
-    model.load_state_dict(weights, strict=True, assign=True)
+    data = _bounded(folder / WEIGHTS, 4 * parameter_count(model) + MAX_HEADER)
+    metadata = _check_header(data, {name: (list(p.shape), "F32") for name, p in model.named_parameters()})
+    try:
+        weights = safetensors.torch.load(data)  # from bytes: a mapped file would change under the living model
+        model.load_state_dict(weights, strict=True, assign=True)
+    except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
+        raise CheckpointError("{file} is damaged or no safetensors file.", file=WEIGHTS) from error
+    _need(all(bool(p.isfinite().all()) for p in model.parameters()), "{file} holds NaN or infinity.", file=WEIGHTS)
     return Checkpoint(
-        model.eval(), config, _number(metadata, "step", int, 0), _number(metadata, "loss", float, float("nan"))
+        model.eval(), config, _number(metadata, "step", int, 0), _number(metadata, "loss", float, math.nan)
     )
 
 
@@ -283,9 +275,10 @@ def load_corpus_of(folder: Path) -> Corpus:
     config = read_config(folder)
     text = _bounded(folder / TEXT).decode("utf-8", errors="replace")
     corpus = corpus_from_text(text, config.title, config.text)
-    same = corpus.digest == config.digest and corpus.vocabulary == config.vocabulary
     _need(
-        same, "The text in {file} is not the one that this run learned from; it cannot be resumed.", file=folder / TEXT
+        corpus.digest == config.digest and corpus.vocabulary == config.vocabulary,
+        "{file} is not the text that this run learned from; it cannot be resumed.",
+        file=folder / TEXT,
     )
     return dataclasses.replace(corpus, report=TextReport(config.report.encoding, len(text), config.report.notes))
 
@@ -293,28 +286,49 @@ def load_corpus_of(folder: Path) -> Corpus:
 def load_trainer(folder: Path, training: TrainConfig | None = None) -> tuple[Trainer, int]:
     """A trainer that goes on where the run was saved, and how many bytes of the event log belong to it.
 
-    `training` replaces the settings of the run, to extend it. Without a save the run begins anew.
+    `training` replaces the settings of the run, to extend it; those in KEPT must stay. Without a save the run begins
+    anew. Raises CheckpointError, or ConfigError for a setting that cannot change.
     """
     config = read_config(folder)
+    if training is not None:
+        _check_kept(config.training, training)
     trainer = Trainer(load_corpus_of(folder), config.model, training or config.training, config.recipe)
-    if not (folder / TRAINER).exists():
+    if not os.path.exists(folder / TRAINER):
         _need(
-            not (folder / WEIGHTS).exists(),
+            not os.path.exists(folder / WEIGHTS),
             "The run {run} came without {file}; it speaks, but cannot be resumed.",
             run=folder.name,
             file=TRAINER,
         )
         return trainer, 0
-    data = _bounded(folder / TRAINER)
+    log_bytes = _load_trainer_state(folder / TRAINER, trainer)
+    if training is not None:  # other settings may cure a divergence, and have patience again
+        trainer.has_diverged, trainer.stale = False, 0
+    return trainer, log_bytes
+
+
+def _load_trainer_state(path: Path, trainer: Trainer) -> int:
+    """Fills the trainer; returns how much of the event log it knows of."""
+    state = sum(part.numel() for part in trainer.model.zero_state(trainer.config.streams))
+    data = _bounded(path, 4 * (4 * parameter_count(trainer.model) + state) + MAX_HEADER)
     try:
-        about = json.loads(_metadata(data)["trainer"])
+        about = json.loads(_header(data)["__metadata__"]["trainer"])
         trainer.load_state_dict(TrainerState(safetensors.torch.load(data), about["facts"]))
-        trainer.has_diverged = trainer.has_diverged and training is None  # other settings may cure it
-        return trainer, int(about["log_bytes"])
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(
-            "{file} is damaged or of another run; it cannot be resumed.", file=folder / TRAINER
-        ) from error
+        return max(0, int(about["log_bytes"]))
+    except (
+        safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError,
+    ) as error:  # fmt: skip
+        raise CheckpointError("{file} is damaged or of another run; it cannot be resumed.", file=path) from error
+
+
+def _check_kept(before: TrainConfig, after: TrainConfig) -> None:
+    for name in KEPT:
+        if getattr(before, name) != getattr(after, name):
+            raise ConfigError(
+                "A run that goes on keeps its {knob}, {before}: what it has saved fits no other. Begin a new run.",
+                knob=name,
+                before=getattr(before, name),
+            )
 
 
 # --- believing nothing ------------------------------------------------------------------------------------------------
@@ -325,30 +339,45 @@ def _need(condition: bool, template: str, **values: object) -> None:
         raise CheckpointError(template, **values)
 
 
-def _bounded(path: Path) -> bytes:
+def _bounded(path: Path, most: int | None = None) -> bytes:
     """The bytes of a regular file of a run, none larger than it can rightly be."""
-    limit = MAX_BYTES[path.name]
-    _need(
-        path.is_file() and not path.is_symlink(),
-        "{file} is missing in the run {run}.",
-        file=path.name,
-        run=path.parent.name,
-    )
-    size = path.stat().st_size
-    _need(
-        size <= limit, "{file} has {size:,} bytes; at most {limit:,} are read.", file=path.name, size=size, limit=limit
-    )
+    file, limit = path.name, min(MAX_BYTES[path.name], most or MAX_BYTES[path.name])
+    regular = os.path.isfile(path) and not os.path.islink(path)
+    _need(regular, "{file} is missing in the run {run}, or is a link.", file=file, run=path.parent.name)
     try:
+        size = path.stat().st_size
+        _need(size <= limit, "{file} has {size:,} bytes; at most {limit:,} fit.", file=file, size=size, limit=limit)
         return path.read_bytes()
     except OSError as error:
         raise CheckpointError("{file} cannot be read: {reason}.", file=path, reason=error.strerror or error) from error
 
 
-def _json(data: bytes, name: str) -> Any:
+def _json(data: bytes, name: str) -> dict[str, Any]:
     try:
-        return json.loads(data.decode("utf-8"))
+        raw = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # bad JSON, bad UTF-8, nesting 100,000 deep
         raise CheckpointError("{file} is not valid JSON; the run is damaged.", file=name) from error
+    _need(isinstance(raw, dict), "{file} must hold an object.", file=name)
+    return dict(raw)
+
+
+def _check_version(version: object) -> None:
+    if type(version) is not int or not 1 <= version < 1_000_000:
+        raise CheckpointError("{file} has no format_version.", file=CONFIG)
+    _need(
+        version <= FORMAT_VERSION,
+        "This run has format {version}, made by a newer CharLM; this one reads up to {known}. Update CharLM.",
+        version=version,
+        known=FORMAT_VERSION,
+    )
+
+
+def _symbols(symbols: object) -> tuple[str, ...]:
+    if not isinstance(symbols, list) or not 2 <= len(symbols) <= MAX_SYMBOLS:
+        raise CheckpointError("{file}: the vocabulary must hold 2 to {most:,} symbols.", file=CONFIG, most=MAX_SYMBOLS)
+    distinct = all(map(is_symbol, symbols)) and len(set(symbols)) == len(symbols)
+    _need(distinct, "{file}: the vocabulary must hold distinct single characters.", file=CONFIG)
+    return tuple(symbols)
 
 
 def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -360,13 +389,29 @@ def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _knobs(raw: Mapping[str, Any], name: str, kind: type[Any]) -> dict[str, Any]:
     """The settings that this version knows; check() in the config refuses wrong types and values."""
     known = {field.name for field in dataclasses.fields(kind)}
-    return {key: value for key, value in _section(raw, name).items() if key in known}
+    found = {key: value for key, value in _section(raw, name).items() if key in known}
+    for key, value in found.items():  # an error tells the value: not megabytes of it
+        is_short = isinstance(value, bool | int | float | str) and len(str(value)) <= 100
+        _need(is_short, "{file}: {name} is no setting.", file=CONFIG, name=key)
+    return found
 
 
 def _string(section: Mapping[str, Any], name: str) -> str:
     value = section.get(name, "")
-    _need(isinstance(value, str) and len(value) <= 1000, "{file}: {name} must be a short text.", file=CONFIG, name=name)
+    _need(_is_short(value), "{file}: {name} must be a short text.", file=CONFIG, name=name)
     return str(value)
+
+
+def _strings(section: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    values = section.get(name, [])
+    is_list = isinstance(values, list) and len(values) <= 100 and all(map(_is_short, values))
+    _need(is_list, "{file}: {name} must be a list of short texts.", file=CONFIG, name=name)
+    return tuple(values)
+
+
+def _is_short(value: object) -> bool:
+    """A text that can be shown: no halves of surrogate pairs, which no output takes."""
+    return isinstance(value, str) and len(value) <= MAX_STRING and all(map(is_symbol, value))
 
 
 def _number(metadata: Mapping[str, str], name: str, kind: type[Any], default: Any) -> Any:
@@ -376,27 +421,24 @@ def _number(metadata: Mapping[str, str], name: str, kind: type[Any], default: An
         return default
 
 
-def _metadata(data: bytes) -> dict[str, Any]:
-    """The metadata of a safetensors file: an 8-byte length, then a JSON header."""
+def _header(data: bytes) -> dict[str, Any]:
+    """The header of a safetensors file: an 8-byte length, then so much JSON. Raises ValueError or RecursionError."""
     length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + min(length, 100 << 20)])
-    return dict(header.get("__metadata__") or {})
+    header = json.loads(data[8 : 8 + length].decode("utf-8")) if length <= len(data) - 8 else None
+    if not isinstance(header, dict):
+        raise ValueError("no header")
+    return header
 
 
-def _check_header(data: bytes, wanted: dict[str, tuple[tuple[int, ...], str]]) -> dict[str, Any]:
+def _check_header(data: bytes, wanted: dict[str, tuple[list[int], str]]) -> dict[str, Any]:
     """Names, shapes and types before any tensor is read; returns the metadata."""
     try:
-        length = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + length]) if 0 < length <= len(data) - 8 else None
-        found = {name: (tuple(t["shape"]), t["dtype"]) for name, t in header.items() if name != "__metadata__"}
-        safetensors.deserialize(data)
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        header = _header(data)
+        metadata = dict(header.pop("__metadata__", {}))
+        found = {name: (tensor["shape"], tensor["dtype"]) for name, tensor in header.items()}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError("{file} is damaged or no safetensors file.", file=WEIGHTS) from error
-    _need(
-        found.keys() == wanted.keys(),
-        "{file} holds other tensors than {config} describes.",
-        file=WEIGHTS,
-        config=CONFIG,
-    )
+    same_names = found.keys() == wanted.keys()
+    _need(same_names, "{file} holds other tensors than {config} describes.", file=WEIGHTS, config=CONFIG)
     _need(found == wanted, "{file}: shapes or types do not fit {config}.", file=WEIGHTS, config=CONFIG)
-    return dict(header.get("__metadata__") or {})
+    return metadata

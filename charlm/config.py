@@ -14,8 +14,10 @@ from typing import Any
 from charlm.errors import ConfigError
 
 CELLS = ("lstm", "gru", "rnn", "sigmoid")
-ENCODINGS = ("auto", "utf-8", "utf-16", "utf-32", "cp1252", "cp1250", "cp1251", "cp1253", "latin-1", "koi8-r")
-ENCODINGS += ("shift_jis", "euc_jp", "gb18030", "big5", "cp949")
+ENCODINGS = (
+    "auto", "utf-8", "utf-16", "utf-32", "cp1252", "cp1250", "cp1251", "cp1253", "latin-1", "koi8-r",
+    "shift_jis", "euc_jp", "gb18030", "big5", "cp949",
+)  # fmt: skip
 
 
 def knob(
@@ -45,6 +47,9 @@ class TextConfig:
     )
     min_count: int = knob(1, "characters that occur fewer times fold into the unknown symbol", low=1, high=1000)
     max_chars: int = knob(0, "learn only the first so many characters; 0: all", low=0, high=1_000_000_000)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,21 +141,16 @@ def check(config: Config) -> None:
         if meta["choices"] and value not in meta["choices"]:
             raise ConfigError(
                 "{knob} must be one of {choices}, not {value!r}.",
-                knob=field.name,
-                choices=", ".join(meta["choices"]),
-                value=value,
-            )
+                knob=field.name, choices=", ".join(meta["choices"]), value=value,
+            )  # fmt: skip
         if meta["low"] is not None and not meta["low"] <= value <= meta["high"]:
             raise ConfigError(
-                "{knob} must be between {low} and {high}, not {value}.",
-                knob=field.name,
-                low=meta["low"],
-                high=meta["high"],
-                value=value,
-            )
+                "{knob} must be between {low:,} and {high:,}, not {value:,}.",
+                knob=field.name, low=meta["low"], high=meta["high"], value=value,
+            )  # fmt: skip
 
 
-def type_name(field: dataclasses.Field) -> str:
+def type_name(field: dataclasses.Field[Any]) -> str:
     """The type of a knob in words of a person: number, whole number, text, yes or no."""
     return {int: "whole number", float: "number", str: "text", bool: "yes or no"}[typing.cast(type, field.type)]
 
@@ -170,10 +170,8 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Any], without: Sequenc
     for field in dataclasses.fields(kind):
         if field.name in without:
             continue
-        flag, help = (
-            "--" + field.name.replace("_", "-"),
-            f"{field.metadata['help']} ({field.default})".replace("%", "%%"),
-        )
+        flag = "--" + field.name.replace("_", "-")
+        help = f"{field.metadata['help']} ({field.default})".replace("%", "%%")
         if field.type is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=help)
         else:

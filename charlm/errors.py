@@ -12,6 +12,8 @@ An error keeps its template and its values apart, so that a page in another lang
 in the same values.
 """
 
+from typing import Any
+
 
 class CharlmError(Exception):
     """`CharlmError("The text has {chars} characters.", chars=5)` reads "The text has 5 characters."."""
@@ -20,6 +22,14 @@ class CharlmError(Exception):
         super().__init__(template.format(**values) if values else template)
         self.template = template
         self.values = values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Across processes from template and values: an Exception's own way would format the finished text again."""
+        return _rebuilt, (type(self), self.template, self.values)
+
+
+def _rebuilt(kind: type[CharlmError], template: str, values: dict[str, object]) -> CharlmError:
+    return kind(template, **values)
 
 
 class ConfigError(CharlmError):

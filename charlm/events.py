@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Reason = Literal["budget", "patience", "diverged", "stopped"]
 
@@ -98,11 +98,12 @@ Events = Generator[Event, None, None]
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind for kind in (Started, Step, Evaluated, Measured, Sampled, Saved, Finished)
 }
+FIELDS = {name: {field.name: field.type for field in dataclasses.fields(kind)} for name, kind in KINDS.items()}
 
 
 def to_line(event: Event) -> str:
     """One JSON object and a line feed. Numbers that are not finite become null: JSON has no NaN."""
-    values = {name: _finite(getattr(event, name)) for name in (f.name for f in dataclasses.fields(event))}
+    values = {field.name: _finite(getattr(event, field.name)) for field in dataclasses.fields(event)}
     return json.dumps({"event": type(event).__name__, **values}, ensure_ascii=False) + "\n"
 
 
@@ -111,14 +112,33 @@ def _finite(value: Any) -> Any:
 
 
 def from_line(line: str) -> Event | None:
-    """The event of a line; None for a torn or unknown line, which a reader skips."""
+    """The event of a line; None for a torn or unknown line, which a reader skips.
+
+    A log can come from anywhere, so each value must be of its field's type. What a newer version tells besides is
+    left out.
+    """
     try:
         values = json.loads(line)
-        kind = KINDS[values.pop("event")]
-        nan = {f.name for f in dataclasses.fields(kind) if f.type is float and values.get(f.name, 0) is None}
-        return kind(**{name: math.nan if name in nan else value for name, value in values.items()})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        types = FIELDS[values["event"]]
+        event: Event = KINDS[values["event"]](
+            **{name: _restored(values[name], kind) for name, kind in types.items() if name in values}
+        )
+        return event
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+
+
+def _restored(value: Any, kind: Any) -> Any:
+    """A value as its field has it: an int may stand for a float, null for NaN. Raises TypeError for any other."""
+    if kind is float:
+        if value is None:
+            return math.nan
+        if type(value) in (int, float):
+            return float(value)
+    elif type(value) is kind or value in get_args(kind):
+        if kind is not int or abs(value) < 2**63:
+            return value
+    raise TypeError(kind)
 
 
 def from_lines(lines: Iterable[str]) -> Iterator[Event]:

@@ -1,10 +1,10 @@
-"""The pipeline around a trainer: sample, save, log. The only way a run is trained, for terminal, page, tests, notebooks.
+"""The pipeline around a trainer: sample, save, log. The only way a run is trained: terminal, page, tests, notebooks.
 
     for event in recorded(trainer, folder): ...          a new run, or one that goes on after load_trainer()
 
-It writes the run folder and passes every event on. Who stops asking, stops the run: closing the generator saves it and
-writes Finished("stopped"). When a killed run is resumed, the log is cut back to the last save and told again from there,
-so that it ends as if nothing had happened. Knows nothing of signals, pages or progress bars.
+It writes the run folder and passes every event on. Who stops asking, stops the run: closing the generator saves it
+and writes Finished("stopped"). When a killed run is resumed, the log is cut back to the last save and told again from
+there, so that it ends as if nothing had happened. Knows nothing of signals, pages or progress bars.
 """
 
 import contextlib
@@ -17,7 +17,16 @@ from typing import IO
 
 import torch
 
-from charlm.checkpoint import WEIGHTS, load_checkpoint, load_trainer, save_trainer, save_weights
+from charlm.checkpoint import (
+    WEIGHTS,
+    load_checkpoint,
+    load_trainer,
+    read_config,
+    remove_leftovers,
+    save_trainer,
+    save_weights,
+    write_training,
+)
 from charlm.config import SampleConfig, TrainConfig
 from charlm.evaluation import PROTOCOLS, loss_under
 from charlm.events import Evaluated, Event, Events, Finished, Measured, Sampled, Saved, Started, Step
@@ -30,6 +39,7 @@ from charlm.yardsticks import yardsticks
 
 SAMPLE = SampleConfig(length=200, temperature=0.8, seed=1)  # the same seed each time: what changes is the network
 SAVE_SECONDS = 30.0  # that a cut-off may lose
+FINAL_CHARS = 500_000  # of a very long validation text, that the final figures cover: half a minute
 LAST_YARDSTICK = "xz"
 
 
@@ -38,13 +48,16 @@ class Told:
     """What the log of a run that goes on has already: nothing is told twice, nothing is left out."""
 
     yardsticks: frozenset[str]
-    final: frozenset[str]  # protocols measured since the last Step
+    final: frozenset[str]  # protocols measured since the last Step: they hold until there is another Step
     owes_sample: bool  # the last Started or Evaluated has no Sampled yet
 
 
 def recorded(trainer: Trainer, folder: Path, log_bytes: int = 0, sample: SampleConfig = SAMPLE) -> Events:
     """Train, and keep all of it in the run folder. `log_bytes` comes from `load_trainer` when a run goes on."""
     with locked_log(folder, log_bytes) as log:
+        remove_leftovers(folder)
+        if read_config(folder).training != trainer.config:
+            write_training(folder, trainer.config)
         told = _told(read_events(folder))
         events = sampled(measured(trainer.events(), trainer, folder, told), trainer, sample, told)
         with contextlib.closing(logged(saved(events, trainer, folder, log), trainer, folder, log)) as pipeline:
@@ -61,16 +74,17 @@ def resumed(folder: Path, training: TrainConfig | None = None) -> tuple[Trainer,
 
 
 def measured(events: Events, trainer: Trainer, folder: Path, told: Told) -> Events:
-    """Adds the yardsticks after the first step, and both protocols on the whole validation text before the end."""
+    """Adds the yardsticks after the first step, and both protocols on the validation text before the end."""
     with contextlib.closing(events):
-        is_owed = LAST_YARDSTICK not in told.yardsticks
+        is_owed, final = LAST_YARDSTICK not in told.yardsticks, told.final
         if is_owed and trainer.step:
             yield from _yardsticks(trainer, told)
             is_owed = False
         for event in events:
             if isinstance(event, Finished) and (folder / WEIGHTS).exists():
-                yield from _final_losses(trainer, folder, told)
+                yield from _final_losses(trainer, folder, final)
             yield event
+            final = frozenset() if isinstance(event, Step) else final
             if isinstance(event, Step) and is_owed:
                 yield from _yardsticks(trainer, told)
                 is_owed = False
@@ -103,7 +117,7 @@ def saved(events: Events, trainer: Trainer, folder: Path, log: IO[bytes]) -> Eve
 
 
 def logged(events: Events, trainer: Trainer, folder: Path, log: IO[bytes]) -> Events:
-    """Appends every event to the log but Saved, which depends on the clock; a closed run is saved and ends "stopped"."""
+    """Appends every event but Saved, which depends on the clock; a closed run is saved and ends "stopped"."""
     is_finished = False
     try:
         with contextlib.closing(events):
@@ -142,12 +156,12 @@ def _yardsticks(trainer: Trainer, told: Told) -> Events:
             yield Measured(one.name, one.loss)
 
 
-def _final_losses(trainer: Trainer, folder: Path, told: Told) -> Events:
+def _final_losses(trainer: Trainer, folder: Path, told: frozenset[str]) -> Events:
     """Of the best weights, which are the ones that everybody will use."""
     model = load_checkpoint(folder).model
-    ids = torch.from_numpy(trainer.corpus.validation).long()  # (M,)
+    ids = torch.from_numpy(trainer.corpus.validation[:FINAL_CHARS]).long()  # (M,)
     for protocol in PROTOCOLS:
-        if trainer.step > 0 and protocol not in told.final:
+        if trainer.step > 0 and protocol not in told:
             yield Measured(protocol, loss_under(protocol, model, ids))
 
 

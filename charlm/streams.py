@@ -38,7 +38,8 @@ class Streams:
     """B contiguous tracks, read window by window, epoch after epoch."""
 
     def __init__(self, ids: Ids, streams: int, window: int, dice: torch.Generator) -> None:
-        self.ids, self.streams, self.window, self.dice = torch.from_numpy(ids), streams, window, dice  # ids (N,)
+        self.array, self.ids = ids, torch.from_numpy(ids)  # (N,) both, in the same memory
+        self.streams, self.window, self.dice = streams, window, dice
         if streams * window + window > len(ids):
             raise TextError(
                 "The training text has {chars} characters; {streams} streams of windows of {window} need {needed}."
@@ -54,15 +55,25 @@ class Streams:
 
     def next(self) -> Batch:
         """The next window of every stream."""
-        if self.cursor < 0 or self.cursor >= self.steps_per_epoch * self.window:
-            self.offset = int(torch.randint(self.window, (1,), generator=self.dice))
-            self.cursor = 0
-        length = self.steps_per_epoch * self.window  # of a stream
+        is_fresh, length = self._begin_epoch_if_due(), self.steps_per_epoch * self.window  # of a stream
         tracks = self.ids.as_strided((self.streams, length + 1), (length, 1), self.offset)  # (B, length + 1)
         piece = tracks[:, self.cursor : self.cursor + self.window + 1].long()  # (B, T + 1)
-        is_fresh = self.cursor == 0
         self.cursor += self.window
         return Batch(piece[:, :-1], piece[:, 1:], is_fresh)
+
+    def next_pair(self) -> tuple[int, int, bool]:
+        """`next` for one stream and a window of one: a character, the one after it, is_fresh. No tensors are made."""
+        is_fresh = self._begin_epoch_if_due()
+        place = self.offset + self.cursor
+        self.cursor += 1
+        return int(self.array[place]), int(self.array[place + 1]), is_fresh
+
+    def _begin_epoch_if_due(self) -> bool:
+        """Whether an epoch begins now, and at which place of the text."""
+        if 0 <= self.cursor < self.steps_per_epoch * self.window:
+            return False
+        self.offset, self.cursor = int(torch.randint(self.window, (1,), generator=self.dice)), 0
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         return {"offset": self.offset, "cursor": self.cursor}

@@ -3,6 +3,8 @@
 Knows nothing of the page. Sentences go to stderr, results to stdout.
 """
 
+import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -31,13 +33,20 @@ ENDS = {
 
 def guarded(command: Callable[[], int]) -> int:
     """Runs a command; an error for people becomes one sentence and exit code 2, a closed pipe a silent end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()
+        return code
     except CharlmError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
-    except BrokenPipeError:  # `... | head` has read enough
-        sys.stderr.close()
+    except KeyboardInterrupt:  # before training began, or while text is written
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # `... | head` has read enough; nothing is left to flush when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
@@ -45,18 +54,19 @@ def read_corpus(source: str, config: TextConfig | None = None) -> Corpus:
     """The corpus of a file, of stdin ("-"), or of a name. Raises CharlmError."""
     if source == "-":
         return corpus_from_bytes(sys.stdin.buffer.read(), "stdin", config)
-    if is_named(source) and not Path(source).exists():
+    if is_named(source) and not os.path.exists(source):
         return load_corpus(source, config)
     return corpus_from_bytes(read_file(source), Path(source).name, config)
 
 
 def read_file(path: str) -> bytes:
     """The bytes of a file; what is wrong with it in one sentence."""
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         raise TextError("{path} is a folder. Name a text file in it.", path=path)
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise TextError(
-            "There is no file {path}, and no corpus of that name (python -m charlm corpora lists them).", path=path
+            "There is no file {path}, and no corpus of that name (python -m charlm corpora lists them).",
+            path=path[:100],
         )
     try:
         return Path(path).read_bytes()
@@ -129,11 +139,8 @@ class Progress:
 
 def started_line(event: Started) -> str:
     chars = f"{event.train_chars:,} characters to learn, {event.validation_chars:,} to check"
-    part = (
-        ""
-        if event.evaluated_chars == event.validation_chars
-        else f" (the first {event.evaluated_chars:,} while learning)"
-    )
+    is_all = event.evaluated_chars == event.validation_chars
+    part = "" if is_all else f" (the first {event.evaluated_chars:,} while learning)"
     return (
         f"{event.parameters:,} parameters, {event.vocabulary_size} symbols, {chars}{part};"
         f" {event.device} {event.precision}, {event.threads} threads"
@@ -159,4 +166,5 @@ def result_table(history: History) -> str:
 
 
 def end_line(event: Finished) -> str:
-    return f"Finished at step {event.step:,} after {event.seconds:.1f} s of training: {ENDS[event.reason]}. {event.advice}".rstrip()
+    where = f"Finished at step {event.step:,} after {event.seconds:.1f} s of training"
+    return f"{where}: {ENDS[event.reason]}. {event.advice}".rstrip()

@@ -23,7 +23,8 @@ from charlm.errors import ConfigError
 from charlm.evaluation import cross_entropy, tracks_loss
 from charlm.events import Evaluated, Events, Finished, Reason, Started, Step
 from charlm.model import CharRNN, State, parameter_count
-from charlm.streams import batches
+from charlm.one_character import OneCharacter, has_closed_form
+from charlm.streams import Streams, batches
 
 EVENT_CHARS = 8192  # a Step event tells of about so many characters
 LAST_RATE = 0.02  # the cosine ends at this share of the highest learning rate
@@ -63,6 +64,8 @@ class Trainer:
             {name: p.detach().clone() for name, p in self.model.named_parameters()} if train_config.average else {}
         )
         self.optimizers = _optimizers(self.model, train_config)
+        weights = dict(self.model.named_parameters())
+        self.one_character = OneCharacter(weights) if has_closed_form(model_config, train_config) else None
         self.batches = batches(corpus.train, train_config, self.text_dice)
         self.validation = self._validation(self.evaluated_chars)  # (M,)
         self.state: State | None = None
@@ -103,6 +106,15 @@ class Trainer:
 
     def _advance(self) -> None:
         """One optimizer step on one window of every stream; the weights stay untouched when it is not finite."""
+        loss = self._step_in_closed_form() if self.one_character else self._step_by_autograd()
+        if loss is None:
+            self.has_diverged = True
+            return
+        self.step += 1
+        self.since_event.add(loss)
+        self.since_evaluation.add(loss)
+
+    def _step_by_autograd(self) -> float | None:
         batch = self.batches.next()
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
@@ -113,15 +125,21 @@ class Trainer:
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]).item()
         value = loss.item()
         if not math.isfinite(value) or not math.isfinite(norm):
-            self.has_diverged = True
             self.model.zero_grad(set_to_none=True)
-            return
+            return None
         self.grad_norm = norm
         self._update()
         self.state = tuple(part.detach() for part in state)  # (L, B, H) each
-        self.step += 1
-        self.since_event.add(value)
-        self.since_evaluation.add(value)
+        return value
+
+    def _step_in_closed_form(self) -> float | None:
+        assert self.one_character is not None and isinstance(self.batches, Streams)
+        char, target, is_fresh = self.batches.next_pair()
+        if is_fresh or self.state is None:
+            self.state = self.model.zero_state(1)  # (1, 1, H)
+        self.learning_rate = self.config.learning_rate * rate_factor(self.config, self.progress_after_step)
+        loss = self.one_character.step(self.state[0].numpy()[0, 0], char, target, self.learning_rate)
+        return loss if math.isfinite(loss) else None
 
     def _update(self) -> None:
         """Clip, set the learning rate, step every optimizer, average the weights."""
@@ -250,6 +268,8 @@ class Trainer:
         )
 
     def _told(self) -> Step:
+        if self.one_character:
+            self.grad_norm = self.one_character.grad_norm()
         return Step(
             step=self.step,
             epoch=self.epoch,

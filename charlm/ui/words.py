@@ -85,7 +85,8 @@ WORDS: dict[str, dict[str, str]] = {
         "wrote": "{chars:,} characters, {speed:,.0f} a second, seed {seed}.",
         "text_limit": "The text has {size:,} bytes; at most {most:,} are taken here.",
         "parameter_limit": (
-            "This network would have {parameters:,} parameters; at most {most:,} are allowed here. Use fewer hidden units."
+            "This network would have {parameters:,} parameters; at most {most:,} are allowed here."
+            " Use fewer hidden units."
         ),
         "seconds_limit": "{seconds:,.0f} seconds are more than the {most:,.0f} that a run may take here.",
         "paste_first": "Paste a text first.",
