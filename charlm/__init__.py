@@ -3,7 +3,7 @@
 The parts, from the ground up. A module imports only modules of lower levels (tests/test_shape.py reads this table):
 
     level 0  errors events metrics cells evaluation
-    level 1  config history
+    level 1  config encoding history
     level 2  text model one_character log
     level 3  vocabulary stepping
     level 4  corpus streams sampling

@@ -3,6 +3,7 @@
 Knows nothing of networks. The first 90 % of the characters train, the last 10 % validate.
 """
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ MIN_CHARS = 100
 TRAIN_SHARE = 0.9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corpus:
     """`ids` holds one or two bytes a character; `train` and `validation` are views of it."""
 
@@ -56,20 +57,25 @@ def corpus_from_text(text: str, title: str, config: TextConfig | None = None) ->
 
 def _corpus(read: Text, title: str, config: TextConfig) -> Corpus:
     counts = count_symbols(read.text)
-    _refuse_hopeless(read.text, counts)
+    _refuse_hopeless(read, counts)
     vocabulary, folded = build_vocabulary(counts, config.min_count, config.alphabet)
-    if len(vocabulary) - (UNKNOWN in vocabulary.symbols) < 2:
-        raise TextError("Fewer than two symbols occur {count} times. Lower min_count.", count=config.min_count)
-    report = TextReport(read.report.encoding, read.report.chars, (*read.report.notes, *folded))
+    if len(counts.keys() & set(vocabulary.symbols) - {UNKNOWN}) < 2:
+        raise TextError(
+            "Fewer than two symbols of the text are left (alphabet {alphabet}, min_count {count})."
+            " Lower min_count, or use the alphabet of the text.",
+            alphabet=config.alphabet, count=config.min_count,
+        )  # fmt: skip
+    report = dataclasses.replace(read.report, notes=(*read.report.notes, *folded))
     digest = hashlib.sha256(read.text.encode("utf-8")).hexdigest()
     return Corpus(title, read.text, vocabulary, counts, vocabulary.encode(read.text), digest, config, report)
 
 
-def _refuse_hopeless(text: str, counts: dict[str, int]) -> None:
-    if len(text) < MIN_CHARS:
+def _refuse_hopeless(read: Text, counts: dict[str, int]) -> None:
+    if len(read.text) < MIN_CHARS:
+        why = f" ({'; '.join(read.report.notes)})" if read.report.notes else ""
         raise TextError(
-            "The text has {chars} characters; at least {least} are needed. Choose a longer one.",
-            chars=len(text), least=MIN_CHARS,
+            "The text has {chars} characters{why}; at least {least} are needed. Choose a longer one.",
+            chars=len(read.text), why=why, least=MIN_CHARS,
         )  # fmt: skip
     if len(counts) < 2:
         raise TextError(

@@ -7,19 +7,22 @@ waiting, running or over.
     queued --> running --> ended            ended: over, stopped, failed or killed; the run folder says how far it got
        \\--> ended  (stop)
 
-Processes come from a fork server that has torch loaded already (spawn where there is none). Stop is a signal that the
-job acts on between two events: it saves, and ends. When this program ends, its jobs save and end too.
+Processes come from a fork server that has torch loaded already (spawn where there is none). A line connects the board
+with each job: a word on it means stop, and the job saves and ends between two events. When this program is gone, killed
+even, its end of the line is closed: the same word. A job that fails leaves one sentence on it.
 """
 
 import atexit
 import contextlib
+import math
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing import connection, context, get_all_start_methods, get_context, parent_process
+from multiprocessing import connection, context, get_all_start_methods, get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal
@@ -29,6 +32,9 @@ from charlm.errors import CharlmError, LimitError
 JobState = Literal["queued", "running", "ended"]
 TICK_SECONDS = 0.1
 KILL_SECONDS = 20.0  # that a stopping job has to save
+OVERTIME = 1.25  # a job's clock also counts loading, evaluating and saving, which its budget leaves out
+PRELOADED = ["charlm.recording", "torch._dynamo"]  # a first optimizer imports the second, for more than a second
+ENDED_KEPT = 256  # jobs that have ended, to tell how
 Work = Callable[[Path, Callable[[], bool]], None]
 
 
@@ -42,10 +48,13 @@ class Limits:
     jobs: int  # of one visitor, waiting and running
     queue: int  # of all visitors, waiting
     characters: int  # generated at a time
+    memory: int = 0  # bytes of one job; 0: as many as there are
 
 
 HOME = Limits(text_bytes=200 << 20, parameters=200_000_000, seconds=1e9, jobs=4, queue=16, characters=100_000)
-PUBLIC = Limits(text_bytes=5 << 20, parameters=5_000_000, seconds=1800.0, jobs=1, queue=32, characters=5_000)
+PUBLIC = Limits(
+    text_bytes=5 << 20, parameters=5_000_000, seconds=1800.0, jobs=1, queue=32, characters=5_000, memory=4 << 30
+)
 
 
 def is_public() -> bool:
@@ -56,6 +65,17 @@ def is_public() -> bool:
 def limits_here() -> Limits:
     """The limits of this server."""
     return PUBLIC if is_public() else HOME
+
+
+def cores() -> int:
+    """Processor cores that this program may use: its container's share where there is one, not the whole machine's."""
+    known = [os.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):
+        known.append(len(os.sched_getaffinity(0)))
+    with contextlib.suppress(OSError, ValueError):  # "max": no share is set
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        known.append(math.ceil(int(quota) / int(period)))
+    return max(1, min(known))
 
 
 @dataclass(frozen=True)
@@ -76,7 +96,7 @@ class Job:
     owner: str
     budget: float  # seconds, a guess
     process: BaseProcess | None = None
-    messages: connection.Connection | None = None
+    line: connection.Connection | None = None
     started: float = 0.0
     stopped: float = 0.0  # when it was asked to stop
     is_over: bool = False
@@ -92,7 +112,7 @@ class JobBoard:
     """All jobs of this program. One thread of its own starts waiting jobs and clears up what has ended."""
 
     limits: Limits = field(default_factory=limits_here)
-    places: int = field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 2))
+    places: int = field(default_factory=lambda: max(1, cores() // 2))
     work: Work | None = None  # what a job does; a test gives another
     jobs: dict[str, Job] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -106,6 +126,8 @@ class JobBoard:
     def start(self, folder: Path, owner: str, budget: float = 60.0) -> None:
         """Queue the run in a folder. Raises LimitError, one sentence, when the visitor or the server has enough."""
         with self._lock:
+            if self._is_closed:
+                raise LimitError("The server is being closed. Try again in some minutes.")
             if self.is_active(folder.name):
                 raise LimitError("This run is being trained already.")
             self.admit(owner)
@@ -132,9 +154,10 @@ class JobBoard:
                 return
             if job.process is None:
                 job.is_over = True
-            elif not job.stopped:
+            elif not job.stopped and job.line is not None:
                 job.stopped = time.monotonic()
-                _signal(job.process, signal.SIGTERM)
+                with contextlib.suppress(OSError):  # it has just ended by itself
+                    job.line.send("stop")
 
     def view(self, run: str) -> JobView:
         """Where the job of a run stands; a run without one has ended."""
@@ -158,11 +181,11 @@ class JobBoard:
             self._is_closed = True
             for run in list(self.jobs):
                 self.stop(run)
-            running = [job.process for job in self.jobs.values() if job.process and not job.is_over]
-        for process in running:
-            process.join(KILL_SECONDS)
-            if process.is_alive():
-                process.kill()
+        while any(job.state == "running" for job in list(self.jobs.values())):  # _clear_ended kills the last ones
+            time.sleep(TICK_SECONDS / 2)
+            with self._lock:
+                self._clear_ended()
+        atexit.unregister(self.close)
 
     # --- the board's own thread ---------------------------------------------------------------------------------------
 
@@ -178,17 +201,22 @@ class JobBoard:
         running = sum(job.state == "running" for job in self.jobs.values())
         waiting = [job for job in self.jobs.values() if job.state == "queued"]
         for job in waiting[: 0 if self._is_closed else max(0, self.places - running)]:
-            threads = max(1, (os.cpu_count() or 1) // self.places)
-            job.messages, theirs = self._context.Pipe(duplex=False)
-            job.process = self._context.Process(
+            try:
+                self._begin(job)
+            except (OSError, EOFError) as error:  # no file handles, no memory, no fork server
+                job.error, job.is_over = f"The job could not be started: {error}. Try again in some minutes.", True
+
+    def _begin(self, job: Job) -> None:
+        ours, theirs = self._context.Pipe()
+        with theirs:
+            process = self._context.Process(
                 target=_run_job,
-                args=(self.work, job.folder, threads, theirs),
+                args=(self.work, job.folder, _threads(self.places), self.limits.memory, theirs),
                 name=f"charlm-{job.folder.name}",
                 daemon=False,
             )
-            job.process.start()
-            theirs.close()
-            job.started = time.monotonic()
+            process.start()
+        job.process, job.line, job.started = process, ours, time.monotonic()
 
     def _clear_ended(self) -> None:
         now = time.monotonic()
@@ -196,37 +224,49 @@ class JobBoard:
             if job.process is None or job.is_over:
                 continue
             if not job.process.is_alive():
-                job.error, job.is_over = _last_words(job), True
-            elif now - job.started > self.limits.seconds and not job.stopped:
+                _end(job)
+            elif now - job.started > OVERTIME * self.limits.seconds and not job.stopped:
                 self.stop(job.folder.name)
             elif job.stopped and now - job.stopped > KILL_SECONDS:
                 job.process.kill()
+        ended = [run for run, job in self.jobs.items() if job.is_over]
+        for run in ended[:-ENDED_KEPT]:
+            del self.jobs[run]
 
     def _wait(self, before: list[Job]) -> float:
         """Seconds until a place is free, by the budgets of those before: a guess, and said to be one."""
         now = time.monotonic()
         running = [max(0.0, job.budget - (now - job.started)) for job in self.jobs.values() if job.state == "running"]
-        return (min(running, default=0.0) + sum(job.budget for job in before)) / self.places
+        return min(running, default=0.0) + sum(job.budget for job in before) / self.places
 
 
-def _last_words(job: Job) -> str:
+def _end(job: Job) -> None:
+    """Note how a job ended, and let its process and line go."""
+    assert job.process is not None and job.line is not None
+    job.error, job.is_over = _last_words(job, job.process.exitcode or 0), True
+    job.line.close()
+    job.process.close()
+    job.process = job.line = None
+
+
+def _last_words(job: Job, code: int) -> str:
     """The sentence that a failed job left; one of our own when it could not leave any."""
-    assert job.process is not None and job.messages is not None
+    assert job.line is not None
     with contextlib.suppress(EOFError, OSError):
-        if job.messages.poll():
-            return str(job.messages.recv())
-    code = job.process.exitcode
-    return (
-        ""
-        if code == 0
-        else f"The job ended unexpectedly (exit code {code}). What it had saved is kept; Resume goes on from there."
-    )
+        if job.line.poll():
+            return str(job.line.recv())
+    if code == 0:
+        return ""
+    killed = "it took too long to save" if job.stopped else "killed, most likely because memory ran out"
+    why = killed if code == -9 else f"exit code {code}"
+    return f"The job ended unexpectedly ({why}). What it had saved is kept; Resume goes on from there."
 
 
-def _signal(process: BaseProcess, number: int) -> None:
-    if process.pid is not None and process.is_alive():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, number)
+def _threads(places: int) -> int:
+    """Of one job. More than there are cores for would wait for each other; OMP_NUM_THREADS may ask for fewer."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    most = max(1, cores() // places)
+    return min(most, int(wanted)) if wanted.isdecimal() and int(wanted) else most
 
 
 def _context() -> context.SpawnContext | context.ForkServerContext:
@@ -234,31 +274,47 @@ def _context() -> context.SpawnContext | context.ForkServerContext:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     chosen = get_context("forkserver")
-    chosen.set_forkserver_preload(["charlm.recording"])
+    chosen.set_forkserver_preload(PRELOADED)
     from multiprocessing.forkserver import ensure_running
 
-    ensure_running()
+    with _findable():
+        ensure_running()
     return chosen
+
+
+@contextlib.contextmanager
+def _findable() -> Iterator[None]:
+    """The fork server looks for charlm in PYTHONPATH alone (before Python 3.13), and is silent when it is not there."""
+    before, root = os.environ.get("PYTHONPATH"), str(Path(__file__).parent.parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join([root, before] if before else [root])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 # --- inside the job's process ---------------------------------------------------------------------------------------
 
 
-def _run_job(work: Work | None, folder: Path, threads: int, messages: connection.Connection) -> None:
-    """What a job's process does: go on with a run until it ends or a signal comes."""
+def _run_job(work: Work | None, folder: Path, threads: int, memory: int, line: connection.Connection) -> None:
+    """What a job's process does: go on with a run until it ends or is told to."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal goes to the page, which asks its jobs to stop
-    _stop_with_parent(stop)
+    threading.Thread(target=_listen, args=(line, stop), name="line", daemon=True).start()
+    _bound_memory(memory)
     try:
         if work is None:
             _train(folder, threads, stop.is_set)
         else:
             work(folder, stop.is_set)
     except CharlmError as error:
-        messages.send(str(error))
+        _leave(line, str(error))
     except MemoryError:
-        messages.send("The memory of this machine is used up. Use a smaller network, fewer streams or a shorter text.")
+        _leave(line, "There is no memory left for this run. Use a smaller network, fewer streams or a shorter text.")
 
 
 def _train(folder: Path, threads: int, is_stopped: Callable[[], bool]) -> None:
@@ -267,20 +323,33 @@ def _train(folder: Path, threads: int, is_stopped: Callable[[], bool]) -> None:
     from charlm.recording import resumed
 
     torch.set_num_threads(threads)
-    _, events = resumed(folder)
-    with contextlib.closing(events):
-        for _ in events:
-            if is_stopped():
-                break
+    try:
+        _, events = resumed(folder)
+        with contextlib.closing(events):
+            for _ in events:
+                if is_stopped():
+                    break
+    except RuntimeError as error:
+        if not any(words in str(error) for words in ("allocate memory", "out of memory")):  # torch has no other sign
+            raise
+        raise MemoryError from error
 
 
-def _stop_with_parent(stop: threading.Event) -> None:
-    """When the program that asked for the job is gone, save and end."""
-    parent = parent_process()
+def _listen(line: connection.Connection, stop: threading.Event) -> None:
+    """Whatever comes means stop, and so does the end of the line: the program that asked for the job is gone."""
+    with contextlib.suppress(EOFError, OSError):
+        line.recv()
+    stop.set()
 
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-        stop.set()
 
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+def _leave(line: connection.Connection, sentence: str) -> None:
+    with contextlib.suppress(OSError):  # nobody is there to read it
+        line.send(sentence)
+
+
+def _bound_memory(most: int) -> None:
+    """A run that needs more fails by itself, instead of having the whole machine's memory used up."""
+    if most and sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -5,14 +5,15 @@ a resumed run has cut the log back and tells another story from there.
 """
 
 import contextlib
+import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from charlm.errors import CheckpointError
-from charlm.events import Event, from_line, from_lines, to_line
+from charlm.events import Event, from_lines, to_line
 from charlm.history import History
 
 EVENTS = "events.jsonl"
@@ -20,12 +21,24 @@ TAIL_BYTES = 256  # of what was read last: if they have changed, the log was cut
 
 
 def read_events(folder: Path) -> Iterator[Event]:
-    """The events of a run so far; none when it has no log."""
+    """The events of a run so far; none when it has no log. Raises CheckpointError when it cannot be read."""
+    with _opened(folder / EVENTS) as log:
+        yield from _whole_events(log)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A log for reading; an empty one when there is none."""
     try:
-        with open(folder / EVENTS, encoding="utf-8", errors="replace") as log:
-            yield from from_lines(log)
+        return open(path, "rb")
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return io.BytesIO()
+    except OSError as error:
+        raise CheckpointError("{file} cannot be read: {reason}.", file=path, reason=error.strerror or error) from error
+
+
+def _whole_events(lines: Iterable[bytes]) -> Iterator[Event]:
+    """A line without its end is still being written."""
+    return from_lines(line.decode("utf-8", errors="replace") for line in lines if line.endswith(b"\n"))
 
 
 def append(log: IO[bytes], event: Event) -> None:
@@ -53,8 +66,10 @@ def locked_log(folder: Path, log_bytes: int) -> Iterator[IO[bytes]]:
 
             try:
                 fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise CheckpointError("The run {run} is being trained by another process.", run=folder.name) from error
+            except OSError:  # a file system that has no locks
+                pass
         log.truncate(min(log_bytes, log.seek(0, os.SEEK_END)))
         log.seek(0, os.SEEK_END)
         yield log
@@ -70,21 +85,16 @@ class LogReader:
 
     def read(self) -> History:
         """The history up to now. Costs what is new, not what is there."""
-        try:
-            with open(self.path, "rb") as log:
-                if not self._is_same_story(log):
-                    self.history, self._offset, self._tail = History(), 0, b""
-                log.seek(self._offset)
-                new = log.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return self.history
+        with _opened(self.path) as log:
+            if not self._is_same_story(log):
+                self.history, self._offset, self._tail = History(), 0, b""
+            log.seek(self._offset)
+            new = log.read()
         whole = new[: new.rfind(b"\n") + 1]
         self._offset += len(whole)
         self._tail = (self._tail + whole)[-TAIL_BYTES:]
-        for line in whole.splitlines():
-            event = from_line(line.decode("utf-8", errors="replace"))
-            if event is not None:
-                self.history.add(event)
+        for event in _whole_events(io.BytesIO(whole)):
+            self.history.add(event)
         return self.history
 
     def _is_same_story(self, log: IO[bytes]) -> bool:

@@ -134,18 +134,24 @@ class CharRNN(nn.Module):
     def _projected(self, layer: int, x: Tensor, bias_hh: Tensor) -> Tensor:
         """W_ih x_t + both biases for all steps at once, (T, B, kH); of the first layer by a look-up of characters."""
         weight, bias = self.rnn[f"weight_ih_l{layer}"], self.rnn[f"bias_ih_l{layer}"] + bias_hh  # (kH, in), (kH,)
-        if layer or (self.embedding is not None and self.training and self.config.embedding_dropout):
-            return F.linear(self._embedded(x) if layer == 0 else x, weight, bias)  # (T, B, kH)
-        table = weight.t() if self.embedding is None else self.embedding @ weight.t()  # (V, kH)
-        return F.embedding(x, table + bias)  # (T, B, kH)
+        if layer:
+            return F.linear(x, weight, bias)  # (T, B, kH)
+        if self.embedding is None:
+            return F.embedding(x, weight.t() + bias)  # (T, B, kH)
+        if self._is_dropping(self.config.embedding_dropout) or self.vocabulary_size > x.numel() / 2:
+            return F.linear(self._embedded(x), weight, bias)  # (T, B, kH)
+        return F.embedding(x, self.embedding @ weight.t() + bias)  # (T, B, kH) by a table (V, kH): each symbol once
 
     def _embedded(self, ids: Tensor) -> Tensor:
         assert self.embedding is not None
         return self._dropped(F.embedding(ids, self.embedding), self.config.embedding_dropout)  # (T, B, E)
 
+    def _is_dropping(self, share: float) -> bool:
+        return self.training and share > 0
+
     def _dropped(self, x: Tensor, share: float) -> Tensor:
         """Dropout of (T, B, *): one mask for the whole window (Gal & Ghahramani 2016), from the model's own dice."""
-        if not self.training or share == 0:
+        if not self._is_dropping(share):
             return x
         keep = torch.rand(x.shape[1:], generator=self.dice, device=self.dice.device) >= share  # (B, *)
         return x * (keep.to(x.device, x.dtype) / (1 - share))  # (T, B, *)

@@ -1,6 +1,6 @@
 """Ids -> batches. Knows nothing of networks; holds the cursor, so that a run can go on exactly where it was.
 
-The picture. A text of 26 letters, B = 3 streams, windows of T = 4:
+The picture. A text of 28 characters (a to z, 0, 1), B = 3 streams, windows of T = 4, an epoch from the first character:
 
     stream 0   a b c d | e f g h          each stream is one contiguous track of the text; step k reads window k of
     stream 1   i j k l | m n o p          every stream. The state that a stream ends a window with is the state it
@@ -9,8 +9,8 @@ The picture. A text of 26 letters, B = 3 streams, windows of T = 4:
                                           Williams & Peng 1990).
     targets    b c d e | f g h i          the same track, one character later
 
-Every epoch begins with a fresh state and at another place (0 to T-1 characters in), so that windows are cut
-differently each time. `Chunks` is the other way: B random places each step, a fresh state each time.
+The tracks leave T or more characters over (y z 0 1). Every epoch begins with a fresh state and somewhere among the
+first so many, so that windows are cut differently each time and the end of the text has its turn. `Chunks` is the other way: B random places each step, a fresh state each time.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Streams:
 
     @property
     def steps_per_epoch(self) -> int:
-        """The same in every epoch, wherever it begins: the last T-1 characters are left for the offset."""
+        """The same in every epoch, wherever it begins: T characters are kept for the offset and the last target."""
         return (len(self.ids) - self.window) // (self.streams * self.window)
 
     def next(self) -> Batch:
@@ -72,14 +72,18 @@ class Streams:
         """Whether an epoch begins now, and at which place of the text."""
         if 0 <= self.cursor < self.steps_per_epoch * self.window:
             return False
-        self.offset, self.cursor = int(torch.randint(self.window, (1,), generator=self.dice)), 0
+        left_over = len(self.ids) - self.streams * self.steps_per_epoch * self.window  # at least T
+        self.offset, self.cursor = int(torch.randint(left_over, (1,), generator=self.dice)), 0
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        return {"offset": self.offset, "cursor": self.cursor}
+        """The cursor, and the cut that it belongs to. The dice are saved by who owns them."""
+        return {"streams": self.streams, "window": self.window, "offset": self.offset, "cursor": self.cursor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.offset, self.cursor = int(state["offset"]), int(state["cursor"])
+        """Go on exactly there; with other streams or another window, where that place is none, begin an epoch."""
+        is_same_cut = (state.get("streams"), state.get("window")) == (self.streams, self.window)
+        self.offset, self.cursor = (int(state["offset"]), int(state["cursor"])) if is_same_cut else (0, -1)
 
 
 class Chunks:
@@ -103,25 +107,26 @@ class Chunks:
         return Batch(piece[:, :-1], piece[:, 1:], is_fresh=True)
 
     def state_dict(self) -> dict[str, Any]:
+        """Nothing to remember: its places come from the dice, which are saved by who owns them."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to remember: its places come from the dice."""
+        """Nothing to go on from."""
 
 
 def batches(ids: Ids, config: TrainConfig, dice: torch.Generator) -> Streams | Chunks:
     """The batches that `config` asks for."""
-    kind = {"streams": Streams, "chunks": Chunks}[config.batching]
+    kind = Streams if config.batching == "streams" else Chunks
     return kind(np.ascontiguousarray(ids), config.streams, config.window, dice)
 
 
 def fitted(chars: int, streams: int, window: int) -> tuple[int, int]:
-    """(streams, window) that a training text of so many characters can fill: first fewer streams, then a shorter window.
+    """(streams, window) that a training text of so many characters can fill: fewer streams, then a shorter window.
 
     At least four steps make an epoch, so that something is carried from window to window.
     """
     few = min(streams, 4)
-    fits = chars // (4 * window + 1)
+    fits = (chars - window) // (4 * window)
     if fits >= few:
         return min(streams, fits), window
-    return few, max(1, min(window, (chars - 1) // (4 * few + 1)))
+    return few, max(1, min(window, chars // (4 * few + 1)))

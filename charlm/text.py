@@ -1,48 +1,24 @@
-"""Bytes -> text, with a report of what was found and what was changed. Knows nothing of vocabularies or corpora.
+"""A text and its conventions, with a report of what was found and what was changed. Knows nothing of vocabularies.
 
-The order (it is the order that works): byte order mark, then the chosen encoding. With none chosen (auto) strict UTF-8,
-then UTF-16 and UTF-32 by their zero bytes, then UTF-8 with a little damage, then Windows-1252, which every Western text
-of before 2005 fits. What is broken in a text that is otherwise right becomes U+FFFD and is counted.
-Then control characters out, line ends to LF, NFC. The unit is the Unicode code point: a flag is two characters, a
-family of four is seven.
+Control characters out, line ends to LF, Unicode NFC; on request plain ASCII, or only the beginning. The unit is the
+code point: a flag is two characters, a family of four is seven. How bytes become characters is in `encoding`.
 """
 
-import codecs
 import functools
 import re
 import unicodedata
 from dataclasses import dataclass
 
 from charlm.config import TextConfig
+from charlm.encoding import REPLACEMENT, counted, decoded
 from charlm.errors import TextError
 
-BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-FILE_KINDS = (
-    (b"\x89PNG", "a PNG picture"), (b"\xff\xd8\xff", "a JPEG picture"), (b"GIF87a", "a GIF picture"),
-    (b"GIF89a", "a GIF picture"), (b"%PDF-", "a PDF document"), (b"{\\rtf", "a rich text document"),
-    (b"PK\x03\x04", "a zip archive or an office document"), (b"\xd0\xcf\x11\xe0", "an office document"),
-    (b"\x1f\x8b", "a gzip archive"), (b"BZh91AY&SY", "a bzip2 archive"), (b"\x28\xb5\x2f\xfd", "a zstd archive"),
-    (b"7z\xbc\xaf", "a 7z archive"), (b"Rar!\x1a\x07", "a rar archive"), (b"\xfd7zXZ", "an xz archive"),
-    (b"\x7fELF", "a program"), (b"MZ\x90", "a program"), (b"OggS\x00", "a sound file"), (b"ID3\x03", "a sound file"),
-    (b"ID3\x04", "a sound file"), (b"SQLite format 3\x00", "a database"),
-)  # fmt: skip
-NAMES = {"cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1252": "Windows-1252", "cp1253": "Windows-1253"}
-VENDOR = {"shift_jis": "cp932", "big5": "big5hkscs"}  # what files of that name hold besides: circled numbers, rare names
-CP1252 = bytes(range(256)).decode("cp1252", "replace")  # byte -> character; five bytes stand for none
-REPLACEMENT = "\ufffd"
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]+")
-ASCII_CONTROL = bytes(byte for byte in range(128) if CONTROL.match(chr(byte)))
+ASCII_CONTROL = bytes(byte for byte in range(128) if byte < 32 or byte == 127).translate(None, b"\t\n\r")
+OTHER_CONTROL = re.compile("[\x80-\x9f\ufeff\ufffe\uffff]+")
 ASCII_FORMS = str.maketrans({
     "‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "–": "-", "—": "-", "−": "-",
     "œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
 })  # fmt: skip
-LOOK_BYTES = 65_536  # how much of a file is looked at to tell what it is
 MAX_MARKS = 100  # combining marks in a row; Unicode's own stream-safe format allows 30
 
 
@@ -66,9 +42,8 @@ class Text:
 def decode_text(data: bytes, config: TextConfig | None = None) -> Text:
     """The text of a file. Raises TextError for what is no text, or does not fit the chosen encoding."""
     config = config or TextConfig()
-    _refuse_other_kinds(data)
-    text, encoding, notes = _decoded(data, config.encoding)
-    return clean_text(text, config, encoding, notes)
+    read = decoded(data, config.encoding)
+    return clean_text(read.text, config, read.encoding, read.notes)
 
 
 def clean_text(
@@ -84,9 +59,6 @@ def clean_text(
         found.append(f"the first {config.max_chars:,} of {len(text):,} characters are used")
         text = text[: config.max_chars]
     return Text(text, TextReport(encoding, len(text), tuple(found)))
-
-
-# --- the conventions --------------------------------------------------------------------------------------------------
 
 
 def conventional(text: str, notes: list[str] | None = None) -> str:
@@ -107,29 +79,32 @@ def _without_surrogates(text: str, notes: list[str]) -> str:
         text.encode("utf-8")
         return text
     except UnicodeEncodeError:
-        fixed = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        count = fixed.count(REPLACEMENT) - text.count(REPLACEMENT)
-        notes.append(f"{count:,} halves of broken characters replaced" if count else "halves of characters joined")
-        return fixed
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        single = whole.count(REPLACEMENT) - text.count(REPLACEMENT)
+        joined = len(text) - len(whole)
+        notes += [f"{counted(single, 'broken character')} (half of a pair) replaced"] if single else []
+        notes += [f"{counted(joined, 'pair')} of half characters joined"] if joined else []
+        return whole
 
 
 def _without_controls(text: str, notes: list[str]) -> str:
-    if text.isascii():  # the plain case of a large text: ten times faster
-        clean = text.encode("ascii").translate(None, ASCII_CONTROL).decode("ascii")
-    else:
-        clean = CONTROL.sub("", text)
-    if clean == text:
-        return text
-    count, nuls = len(text) - len(clean), text.count("\0")
-    notes.append(f"{count:,} control characters removed" + (f" ({nuls:,} of them NUL)" if nuls else ""))
+    data = text.encode("utf-8")  # in which a control character of ASCII is one byte: many times faster than a pattern
+    plain = data.translate(None, ASCII_CONTROL)
+    clean = text if len(plain) == len(data) else plain.decode("utf-8")
+    if not clean.isascii():
+        clean = OTHER_CONTROL.sub("", clean)
+    if len(clean) < len(text):
+        nuls = text.count("\0")
+        note = f"{counted(len(text) - len(clean), 'control character')} removed"
+        notes.append(note + (f" ({nuls:,} of them NUL)" if nuls else ""))
     return clean
 
 
 def _with_line_feeds(text: str, notes: list[str]) -> str:
     if "\r" not in text:
         return text
-    both, all_returns = text.count("\r\n"), text.count("\r")
-    notes.append(f"{all_returns:,} line ends made LF (CRLF: {both:,}, CR: {all_returns - both:,})")
+    pairs, returns = text.count("\r\n"), text.count("\r")
+    notes.append(f"{counted(returns, 'line end')} made LF (CRLF: {pairs:,}, CR: {returns - pairs:,})")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -162,33 +137,3 @@ def _folded(text: str, notes: list[str]) -> str:
     folded = plain.encode("ascii", "ignore").decode("ascii")
     notes.append(f"folded to ASCII ({len(text):,} characters became {len(folded):,})")
     return folded
-
-
-# --- the encoding -----------------------------------------------------------------------------------------------------
-
-
-def _refuse_other_kinds(data: bytes) -> None:
-    """What is plainly no text is refused by name: trained on, it would only teach noise."""
-    if not data:
-        raise TextError("The file is empty. Choose a text with at least 100 characters.")
-    for mark, kind in FILE_KINDS:
-        if data.startswith(mark):
-            raise TextError("This is {kind}, not a text. Save it as plain text (.txt, UTF-8) first.", kind=kind)
-
-
-def _decoded(data: bytes, chosen: str) -> tuple[str, str, tuple[str, ...]]:
-    """Text, encoding, notes. A byte order mark is believed before anything else, a chosen encoding before any guess."""
-    for mark, encoding in BYTE_ORDER_MARKS:
-        if data.startswith(mark) and not (chosen == "utf-16" and encoding == "utf-32-le"):  # FF FE 00 00 is both
-            note = f"byte order mark of {_name(encoding)} removed"
-            if chosen != "auto" and not encoding.startswith(chosen):
-                note += f"; so it was not read as {_name(chosen)}"
-            text, notes = _read(data[len(mark) :], encoding)
-            return text, encoding, (note, *notes)
-    if chosen == "auto":
-        return _guessed(data)
-    if chosen not in ("utf-16", "utf-32"):
-        return *_read(data, chosen)[:1], chosen, _read(data, chosen)[1]
-    order = "le"
-    text, notes = _read(data, chosen)
-    return text, chosen, notes

@@ -7,20 +7,23 @@ unknown ones of a prompt become it.
 import functools
 import string
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from charlm.encoding import REPLACEMENT, counted
 from charlm.errors import TextError
-from charlm.text import conventional
+from charlm.text import ASCII_FORMS, conventional
 
-Ids = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
-UNKNOWN = "\ufffd"
+Ids = npt.NDArray[np.unsignedinteger[Any]]
+UNKNOWN = REPLACEMENT
 MAX_SYMBOLS = 2000  # beyond it rare characters fold by themselves: the output layer would be most of the model
 CODE_POINTS = 0x110000
-CHUNK_CHARS = 1 << 22  # a text is counted and encoded in pieces of 16 MiB of code points
+CHUNK_CHARS = 1 << 22  # a text is counted and encoded in pieces of 16 MiB
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,10 @@ class Vocabulary:
     symbols: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if len(set(self.symbols)) != len(self.symbols) or not all(map(is_symbol, self.symbols)):
-            raise TextError("A vocabulary holds distinct single characters.")
+        bad = [symbol for symbol in self.symbols if not is_symbol(symbol)]
+        bad += [symbol for symbol, count in Counter(self.symbols).items() if count > 1]
+        if bad:
+            raise TextError("A vocabulary holds distinct single characters; {symbol!r} breaks that.", symbol=bad[0])
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -55,44 +60,46 @@ class Vocabulary:
         return self.id_of.get(UNKNOWN)
 
     @property
-    def id_type(self) -> type[np.unsignedinteger]:
+    def id_type(self) -> type[np.unsignedinteger[Any]]:
         """One byte a character up to 256 symbols, two up to 65,536."""
         return np.uint8 if len(self) <= 1 << 8 else np.uint16 if len(self) <= 1 << 16 else np.uint32
 
+    @functools.cached_property
+    def _points(self) -> npt.NDArray[np.uint32]:
+        """The code point of each id."""
+        return np.array([ord(symbol) for symbol in self.symbols], np.uint32)  # (V,)
+
     def encode(self, text: str) -> Ids:
         """Ids (N,) of a text. Characters outside the vocabulary become the unknown symbol; without one, TextError."""
-        missing = 0 if self.unknown_id is None else self.unknown_id
-        table = np.full(CODE_POINTS, len(self) if self.unknown_id is None else missing, np.uint32)  # (code points,)
-        table[[ord(symbol) for symbol in self.symbols]] = np.arange(len(self), dtype=np.uint32)
+        missing = len(self) if self.unknown_id is None else self.unknown_id
+        table = np.full(CODE_POINTS, missing, np.uint32)  # (code points,)
+        table[self._points] = np.arange(len(self), dtype=np.uint32)
         ids = np.empty(len(text), self.id_type)  # (N,)
         for start, points in _pieces(text):
             found = table[points]  # (piece,)
-            if self.unknown_id is None and (found == len(self)).any():
-                char = text[start + int(np.argmax(found == len(self)))]
-                raise TextError("The character {char!r} is not in the vocabulary.", char=char)
+            if missing == len(self) and found.max() == missing:
+                char = text[start + int(np.argmax(found))]
+                raise TextError("The character {char!r} is not in the vocabulary. Replace it.", char=char)
             ids[start : start + len(points)] = found
         return ids
 
-    def decode(self, ids: Iterable[int]) -> str:
+    def decode(self, ids: Iterable[int] | Ids) -> str:
         """The text of ids."""
-        return "".join(self.symbols[i] for i in ids)
+        places = ids if isinstance(ids, np.ndarray) else np.fromiter(ids, np.int64)  # (N,)
+        return self._points[places].tobytes().decode("utf-32-le")
 
     def encode_prompt(self, prompt: str) -> Prompt:
         """A prompt under the text's own conventions (NFC, LF); characters it does not know are replaced and named."""
-        chars, replaced = [], {}
-        for char in conventional(prompt):
-            known = char if char in self.id_of else self._stand_in(char)
-            chars.append(known)
-            if known != char:
-                replaced[char] = known
-        text = "".join(chars)
-        return Prompt(text, tuple(self.id_of[char] for char in text), tuple(replaced.items()))
+        text = conventional(prompt)
+        replaced = {char: self._stand_in(char) for char in dict.fromkeys(text) if char not in self.id_of}
+        text = text.translate({ord(char): known for char, known in replaced.items()})
+        return Prompt(text, tuple(self.encode(text).tolist()), tuple(replaced.items()))
 
     def _stand_in(self, char: str) -> str:
         """The nearest known symbol: without its accent, in the other case, unknown, a blank; else the first symbol."""
-        bare = unicodedata.normalize("NFKD", char)[:1]
-        candidates = (bare, char.lower(), char.upper(), bare.lower(), bare.upper(), UNKNOWN, " ", self.symbols[0])
-        return next(symbol for symbol in candidates if symbol in self.id_of)
+        bare = ASCII_FORMS.get(ord(char)) or unicodedata.normalize("NFKD", char)
+        candidates = (bare[0], char.lower(), char.upper(), bare[0].lower(), bare[0].upper(), UNKNOWN, " ")
+        return next((symbol for symbol in candidates if symbol in self.id_of), self.symbols[0])
 
 
 def is_symbol(item: object) -> bool:
@@ -112,28 +119,27 @@ def count_symbols(text: str) -> dict[str, int]:
 def build_vocabulary(
     counts: dict[str, int], min_count: int = 1, alphabet: str = "text"
 ) -> tuple[Vocabulary, tuple[str, ...]]:
-    """The vocabulary of a counted text, and notes on what was folded into the unknown symbol."""
-    if alphabet == "printable":
-        outside = set(counts) - set(string.printable)
-        unknown = (UNKNOWN,) if outside else ()
-        note = (f"{len(outside):,} symbols outside string.printable became unknown",) if outside else ()
-        return Vocabulary((*sorted(string.printable), *unknown)), note
-    fewest = max(min_count, _fewest_for(counts))
-    kept = [symbol for symbol, count in counts.items() if count >= fewest and symbol != UNKNOWN]
-    folded = len(counts) - len(kept)
+    """The vocabulary of a counted text, and notes on what was folded into the unknown symbol, the last one."""
+    kept, why = _kept_symbols(counts, min_count, alphabet)
+    symbols = sorted(kept - {UNKNOWN})
+    folded = [symbol for symbol in counts if symbol not in kept]
     if not folded:
-        return Vocabulary(tuple(sorted(kept))), ()
-    share = sum(count for count in counts.values()) - sum(counts[symbol] for symbol in kept)
-    why = "" if fewest == min_count else f" (more than {MAX_SYMBOLS:,} symbols)"
-    note = f"{folded:,} symbols that occur fewer than {fewest:,} times became unknown{why}: {share:,} characters"
-    return Vocabulary((*sorted(kept), UNKNOWN)), (note,)
+        return Vocabulary((*symbols, UNKNOWN) if UNKNOWN in kept else tuple(symbols)), ()
+    chars = sum(counts[symbol] for symbol in folded)
+    note = f"{counted(len(folded), 'symbol')} {why} became unknown ({counted(chars, 'character')})"
+    return Vocabulary((*symbols, UNKNOWN)), (note,)
 
 
-def _fewest_for(counts: dict[str, int]) -> int:
-    """The smallest number of occurrences at which at most MAX_SYMBOLS symbols stay."""
-    if len(counts) <= MAX_SYMBOLS:
-        return 1
-    return sorted(counts.values(), reverse=True)[MAX_SYMBOLS - 1] + 1
+def _kept_symbols(counts: dict[str, int], min_count: int, alphabet: str) -> tuple[set[str], str]:
+    """The symbols with an id of their own, and in words which ones have none."""
+    if alphabet == "printable":
+        return set(string.printable) | (counts.keys() & {UNKNOWN}), "outside string.printable"
+    kept = {symbol for symbol, count in counts.items() if count >= min_count or symbol == UNKNOWN}
+    if len(kept) <= MAX_SYMBOLS:
+        return kept, f"that occur fewer than {min_count:,} times"
+    most = MAX_SYMBOLS - 1  # and the unknown symbol
+    by_rank = sorted(kept - {UNKNOWN}, key=lambda symbol: (-counts[symbol], symbol))
+    return {*by_rank[:most], *(kept & {UNKNOWN})}, f"beyond the {most:,} most frequent"
 
 
 def _pieces(text: str) -> Iterable[tuple[int, npt.NDArray[np.uint32]]]:

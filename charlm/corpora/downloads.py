@@ -4,17 +4,20 @@ Every way ends in the same SHA-256. A download is written beside its place and r
 """
 
 import hashlib
+import http.client
 import os
 import tempfile
-import urllib.error
+import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from charlm.errors import CorpusError
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 20  # without an answer
+DEADLINE_SECONDS = 120  # for all of it
 MAX_BYTES = 20 << 20
+PIECE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -47,32 +50,38 @@ DOWNLOADS = (
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: XDG_CACHE_HOME, or ~/.cache, then charlm."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "charlm"
+    """Where downloads are kept: XDG_CACHE_HOME, or ~/.cache, then charlm. For a user without a home: temporary files."""
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "charlm"
+    try:
+        return Path.home() / ".cache" / "charlm"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / "charlm"
 
 
 def fetch(download: Download) -> bytes:
     """The bytes of a download, from the nearest place. Raises CorpusError when no place has them."""
-    folders = [Path(os.environ["CHARLM_CORPORA"])] if os.environ.get("CHARLM_CORPORA") else []
-    for folder in (*folders, cache_folder()):
-        path = folder / download.file
-        if path.is_file() and _is_right(path.read_bytes(), download):
-            return path.read_bytes()
-    reasons = []
+    own = os.environ.get("CHARLM_CORPORA")
+    kept = cache_folder() / download.file
+    for path in (*([Path(own) / download.file] if own else []), kept):
+        data = _read(path)
+        if data is not None and _is_right(data, download):
+            return data
+    reason = "it has no address"
     for address in download.addresses:
         try:
             data = _downloaded(address)
-        except (OSError, urllib.error.URLError, ValueError) as error:
-            reasons.append(str(getattr(error, "reason", error)))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
             continue
         if _is_right(data, download):
-            _keep(data, cache_folder() / download.file)
+            _keep(data, kept)
             return data
-        reasons.append("the file there is another one now (its checksum differs)")
+        reason = "the file there is another one now (its checksum differs)"
     raise CorpusError(
         "{name} could not be downloaded: {reason}. Use a built-in text (comedy-en), or put {file} into a folder"
         " and name that in CHARLM_CORPORA.",
-        name=download.name, reason=reasons[-1], file=download.file,
+        name=download.name, reason=reason, file=download.file,
     )  # fmt: skip
 
 
@@ -80,17 +89,34 @@ def _is_right(data: bytes, download: Download) -> bool:
     return hashlib.sha256(data).hexdigest() == download.sha256
 
 
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:  # not there, or not for this user: the next place may have it
+        return None
+
+
 def _downloaded(address: str) -> bytes:
+    """Raises TimeoutError when the whole takes too long, however steadily it drips."""
+    data, deadline = bytearray(), time.monotonic() + DEADLINE_SECONDS
     with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as answer:
-        return bytes(answer.read(MAX_BYTES))
+        while piece := answer.read1(PIECE_BYTES):
+            data += piece
+            if len(data) > MAX_BYTES or time.monotonic() > deadline:
+                raise TimeoutError(f"more than {MAX_BYTES:,} bytes or {DEADLINE_SECONDS} seconds")
+    return bytes(data)
 
 
 def _keep(data: bytes, path: Path) -> None:
-    """Into the cache, if it can be written; a read-only home is no reason to fail."""
+    """Into the cache, if it can be written; a read-only home or a full disk is no reason to fail."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
     except OSError:
         return
+    try:
+        with open(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)

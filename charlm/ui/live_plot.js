@@ -16,8 +16,9 @@ function levelLine(level) {
             line: {color: colour('--body-text-color-subdued'), width: 1, dash: 'dot'}};
 }
 
-function levelName(level) {
-    return {xref: 'paper', x: 1, xanchor: 'right', y: level.y, yanchor: 'bottom', text: asText(level.name),
+function levelName(level, index, levels) {
+    const isCrowded = levels.some((other, i) => i < index && Math.abs(other.y - level.y) < 0.12);  // names would overlap
+    return {xref: 'paper', x: isCrowded ? 0.02 : 1, xanchor: isCrowded ? 'left' : 'right', y: level.y, yanchor: 'bottom', text: asText(level.name),
             showarrow: false, font: {size: 11, color: colour('--body-text-color-subdued')}};
 }
 
@@ -48,6 +49,12 @@ function draw() {
     isWaiting = false;
     const value = props.value;
     if (!window.Plotly || !value || !box.isConnected) return;
+    if (!(value.curves || []).length) {
+        if (box.data) Plotly.purge(box);
+        box.textContent = value.message || '';
+        return;
+    }
+    if (!box.data) box.textContent = '';
     Plotly.react(box, (value.curves || []).map(trace), layout(value), {
         responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'],
         showSendToCloud: false, plotlyServerURL: '',  // plotly.js 4 would offer to upload the chart

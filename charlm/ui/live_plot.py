@@ -5,7 +5,8 @@ Values reach the script as data alone, never through the template, which would b
 comes from the plotly package, so nothing is fetched from elsewhere.
 
 The value: {"run": id, "x": axis title, "y": axis title, "curves": [{"name", "x", "y", "is_thin"}],
-"levels": [{"name", "y"}]}, plain numbers; a level is a line across the plot with its name on it.
+"levels": [{"name", "y"}]}, plain numbers; a level is a line across the plot with its name on it. Without curves, a
+"message" stands in their place.
 """
 
 from pathlib import Path

@@ -10,7 +10,10 @@ STYLE = """
 #head p { margin: 0; color: var(--body-text-color-subdued); }
 .written textarea { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Noto Sans Mono CJK SC", monospace;
     white-space: pre-wrap; line-height: 1.5; font-size: 0.92rem; }
-.status { min-height: 4.2rem; }
+.live-plot { display: flex; align-items: center; justify-content: center; color: var(--body-text-color-subdued);
+    border: 1px dashed var(--border-color-primary); border-radius: 10px; padding: 0 1.5rem; text-align: center; }
+.live-plot:has(.plot-container) { display: block; border: none; padding: 0; }
+.status { min-height: 3.4rem; }
 .status p { margin: 0.15rem 0; }
 button { white-space: nowrap; }
 """

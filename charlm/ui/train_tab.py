@@ -72,7 +72,7 @@ def train_tab(board: JobBoard, visit: Visit) -> None:
                 stop = gr.Button(say("stop"), interactive=False, min_width=90)
                 resume = gr.Button(say("resume"), interactive=False, min_width=90)
             status = gr.Markdown(say("idle"), elem_classes="status")
-            plot = LivePlot(value=None, elem_id="loss-plot")
+            plot = LivePlot(views.empty_plot_view(), elem_id="loss-plot")
             sample = gr.Textbox(label=say("sample"), lines=8, max_lines=14, interactive=False, elem_classes="written")
     timer = gr.Timer(POLL_SECONDS, active=False)
     shown = [plot, status, sample, timer, stop, resume]
@@ -82,7 +82,7 @@ def train_tab(board: JobBoard, visit: Visit) -> None:
             folder = folder_of(run)
         except CharlmError:  # no run yet, or one that is gone
             off = gr.Button(interactive=False)
-            return [None, say("idle"), "", gr.Timer(active=False), off, off]
+            return [views.empty_plot_view(), say("idle"), "", gr.Timer(active=False), off, off]
         view = board.view(run)
         with followers.get(folder).history() as history:
             label, text = views.sample_view(history)

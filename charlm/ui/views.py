@@ -50,6 +50,8 @@ def plot_view(run: str, history: History, language: str = "en") -> dict[str, Any
             "is_thin": False,
         },
     ]
+    if not history.train.x:
+        return empty_plot_view(language) | {"run": run, "message": say("starting", language)}
     levels = [{"name": name, "y": round(loss, 4)} for name, loss in _levels(history).items()]
     return {
         "run": run,
@@ -58,6 +60,11 @@ def plot_view(run: str, history: History, language: str = "en") -> dict[str, Any
         "curves": curves,
         "levels": levels,
     }
+
+
+def empty_plot_view(language: str = "en") -> dict[str, Any]:
+    """The plot before there is a run."""
+    return {"run": "", "curves": [], "message": say("empty_plot", language)}
 
 
 def _rounded(values: list[float]) -> list[float]:
