@@ -1,8 +1,8 @@
 """Events -> bounded curves: what a page draws. The same fold reads a live run, a finished one, and one from elsewhere.
 
 Knows nothing of files, plots or languages. However long a run, a curve has at most MAX_POINTS points: when it is full,
-neighbours are averaged in pairs, and from then on twice as many values make a point. Evaluations and samples, kept whole
-for their figures and texts, are thinned the same way: every second one goes.
+neighbours are averaged in pairs, and from then on twice as many values make a point. Evaluations and samples are
+kept whole, for their figures and texts; when there are too many, every second one goes.
 """
 
 from collections.abc import Iterable

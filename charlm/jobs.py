@@ -215,7 +215,8 @@ class JobBoard:
                 name=f"charlm-{job.folder.name}",
                 daemon=False,
             )
-            process.start()
+            with _findable():  # a fork server that is gone is begun anew
+                process.start()
         job.process, job.line, job.started = process, ours, time.monotonic()
 
     def _clear_ended(self) -> None:

@@ -1,10 +1,12 @@
-"""Named settings: the tutorials' own, and settings that fit themselves to a text and a budget.
+"""Named settings: the tutorials' own, and presets that fit themselves to the text and the time.
 
 A recipe says how the text is read, what the network is and how it learns. Whatever the visitor sets himself wins.
+A preset is a budget; `fitting` finds the settings for it, and without a recipe it does so for the budget that is given.
 """
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from charlm.config import ModelConfig, TextConfig, TrainConfig
 from charlm.corpus import Corpus
 from charlm.errors import ConfigError
+from charlm.model import GATES
 from charlm.streams import fitted
 
 DEFAULT_SECONDS = 60.0
@@ -69,7 +72,11 @@ RANDOM_CHUNKS = Recipe(
         "clip": 0.0, "schedule": "constant", "warmup": 0.0, "evaluations": 20,
     },
 )  # fmt: skip
-RECIPES = (RNN_NOTEBOOK, LSTM_NOTEBOOK, RANDOM_CHUNKS)
+QUICK = Recipe("quick", "a first look: half a minute, fitted to the text", {}, {}, {"seconds": 30})
+GOOD = Recipe("good", "text worth reading: three minutes, fitted to the text", {}, {}, {"seconds": 180})
+BEST = Recipe("best", "the best that two cores can do: twenty minutes, fitted to the text", {}, {}, {"seconds": 1200})
+PRESETS = (QUICK, GOOD, BEST)
+RECIPES = (*PRESETS, RNN_NOTEBOOK, LSTM_NOTEBOOK, RANDOM_CHUNKS)
 
 
 def recipe_named(name: str) -> Recipe:
@@ -92,18 +99,17 @@ def text_config(recipe: str, given: Mapping[str, Any]) -> TextConfig:
 
 def plan(corpus: Corpus, recipe: str, model: Mapping[str, Any], training: Mapping[str, Any]) -> Plan:
     """The settings for a text: the recipe's, or without one ("") such as fit text and budget; what was given wins."""
-    model, training = dict(model), dict(training)
-    if recipe:
-        chosen = recipe_named(recipe)
-        base_model, base_training = dict(chosen.model), dict(chosen.training)
+    chosen = recipe_named(recipe) if recipe else None
+    budget = {name: training[name] for name in BUDGETS if training.get(name)}
+    if chosen is None or chosen in PRESETS:
+        budget = budget or dict(chosen.training if chosen else {"seconds": DEFAULT_SECONDS})
+        base_model, base_training = fitting(corpus, budget, model.get("cell", ModelConfig().cell), model)
     else:
-        base_model, base_training = _fitting(corpus, model, training)
-    if any(training.get(name) for name in BUDGETS):
-        base_training = {name: value for name, value in base_training.items() if name not in BUDGETS}
+        base_model, base_training = dict(chosen.model), dict(chosen.training)
+        if budget:
+            base_training = {name: value for name, value in base_training.items() if name not in BUDGETS}
     if model.get("tied") and "embedding_size" not in model:
-        base_model["embedding_size"] = model.get(
-            "hidden_size", base_model.get("hidden_size", ModelConfig().hidden_size)
-        )
+        base_model["embedding_size"] = model.get("hidden_size", base_model["hidden_size"])
     settings = TrainConfig(**{**base_training, **training})
     settings, notes = _fitted_streams(settings, len(corpus.train))
     return Plan(ModelConfig(**{**base_model, **model}), settings, recipe, notes)
@@ -121,27 +127,65 @@ def _fitted_streams(settings: TrainConfig, chars: int) -> tuple[TrainConfig, tup
     return dataclasses.replace(settings, streams=streams, window=window), (note,)
 
 
-def _fitting(
-    corpus: Corpus, model: Mapping[str, Any], training: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings for a text nobody has seen: the more text and time, the larger the network; the less text, the more
-    dropout. The thresholds are round numbers between settings that were measured on single texts.
+# --- settings that fit themselves -------------------------------------------------------------------------------------
+
+CORE_SPEED = {"lstm": 85e9, "gru": 60e9, "rnn": 60e9, "sigmoid": 60e9}  # FLOP/s that a core does while learning
+CHARS_PER_PARAMETER = 10  # to be read in a budget: with less the network is too large for it, with more too small
+MOST_PASSES = 60  # over the text: beyond it a small text is learned by heart, whatever the dropout
+SIZES = (48, 64, 96, 128, 160, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768)
+KEYS = Mapping[str, Any]
+
+
+def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of network and training for a text nobody has seen. `budget` holds one of seconds, steps, epochs.
+
+    The time says how large a network pays; the number of times that it will read the text says how much dropout it
+    needs. A text too short for the time is read MOST_PASSES times, which is sooner.
     """
-    chars = len(corpus.train)
-    seconds = training.get("seconds") or (0.0 if training.get("steps") or training.get("epochs") else DEFAULT_SECONDS)
-    by_text = 64 if chars < 4_000 else 128 if chars < 30_000 else 256
-    by_time = 128 if 0 < seconds < 15 else 256 if 0 < seconds < 120 else 384
-    hidden = min(by_text if by_text < 256 else 384, by_time)
-    passes = seconds * 60_000 * (128 / hidden) / chars if seconds else 10
-    dropout = min(0.5, max(0.0, 0.15 * math.log2(max(1.0, passes)) / 2))
-    streams = 32 if chars > 200_000 else 16 if chars > 20_000 else 8
-    return (
-        {"hidden_size": hidden, "embedding_size": 64 if hidden > 64 else 32, "dropout": round(dropout, 2)},
-        {
-            "streams": streams,
-            "window": 64 if chars > 20_000 else 32,
-            "average": 0.99,
-            "precision": "auto",
-            "seconds": seconds,
-        },
-    )
+    chars, symbols = len(corpus.train), len(corpus.vocabulary)
+    seconds = budget.get("seconds") or DEFAULT_SECONDS
+    hidden = int(model.get("hidden_size") or _size_for(seconds, cell, symbols, chars))
+    read = _chars_read(budget, cell, hidden, symbols, chars)
+    if "seconds" in budget and read > MOST_PASSES * chars:
+        budget, read = {"epochs": MOST_PASSES}, MOST_PASSES * chars
+    passes = read / chars
+    streams, window = (32, 64) if chars > 60_000 else (16, 64) if chars > 15_000 else (8, 32)
+    steps = read / (streams * window)
+    network = {
+        "hidden_size": hidden, "embedding_size": 96 if hidden > 512 else 64 if hidden > 96 else 32,
+        "dropout": round(min(0.6, max(0.0, 0.16 * math.log2(max(1e-9, passes) / 4))), 2),
+        "embedding_dropout": 0.1 if passes > 20 else 0.0,
+    }  # fmt: skip
+    training = {
+        "streams": streams, "window": window, "precision": "auto", "weight_decay": 0.05 if passes > 10 else 0.01,
+        "average": round(min(0.9995, max(0.9, 1 - 10 / max(steps, 1))), 4), **budget,
+    }  # fmt: skip
+    return network, training
+
+
+def _chars_read(budget: KEYS, cell: str, hidden: int, symbols: int, chars: int) -> float:
+    """How many characters a budget will read: told, or guessed from the speed of this machine."""
+    if budget.get("epochs"):
+        return float(budget["epochs"]) * chars
+    if budget.get("steps"):
+        return float(budget["steps"]) * 32 * 64
+    return float(budget["seconds"]) * _machine_speed(cell) / (6 * _weights(cell, hidden, symbols))
+
+
+def _size_for(seconds: float, cell: str, symbols: int, chars: int) -> int:
+    """The size at which a budget reads CHARS_PER_PARAMETER characters for each weight; less for a very short text."""
+    fits = [
+        size for size in SIZES
+        if seconds * _machine_speed(cell) >= 6 * CHARS_PER_PARAMETER * _weights(cell, size, symbols) ** 2
+    ]  # fmt: skip
+    most = 96 if chars < 3_000 else 160 if chars < 12_000 else 256 if chars < 40_000 else SIZES[-1]
+    return min(max(fits, default=SIZES[0]), most)
+
+
+def _machine_speed(cell: str) -> float:
+    return CORE_SPEED[cell] * (os.cpu_count() or 1)
+
+
+def _weights(cell: str, hidden: int, symbols: int) -> float:
+    """Numbers in the matrices that a character passes through, and so a sixth of the FLOP of learning it."""
+    return GATES[cell] * hidden * (64 + hidden) + hidden * symbols

@@ -9,8 +9,9 @@ The picture. A text of 28 characters (a to z, 0, 1), B = 3 streams, windows of T
                                           Williams & Peng 1990).
     targets    b c d e | f g h i          the same track, one character later
 
-The tracks leave T or more characters over (y z 0 1). Every epoch begins with a fresh state and somewhere among the
-first so many, so that windows are cut differently each time and the end of the text has its turn. `Chunks` is the other way: B random places each step, a fresh state each time.
+The tracks leave T or more characters over (here y z 0 1). Every epoch begins with a fresh state and somewhere among
+the first so many, so that windows are cut differently each time and the end of the text has its turn. `Chunks` is the
+other way: B random places each step, a fresh state each time.
 """
 
 from dataclasses import dataclass

@@ -50,7 +50,7 @@ DOWNLOADS = (
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: XDG_CACHE_HOME, or ~/.cache, then charlm. For a user without a home: temporary files."""
+    """Where downloads are kept: XDG_CACHE_HOME, or ~/.cache, then charlm. Without a home: temporary files."""
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "charlm"
     try:
