@@ -195,6 +195,6 @@ def _refuse_noise(head: bytes, most: float) -> None:
     if controls > most * len(head):
         raise TextError(
             "This is not a text: {share:.0%} of its first bytes are control codes."
-            " Save it as plain text (UTF-8) first.",
+            " Save it as plain text (UTF-8) first, or choose its encoding.",
             share=controls / len(head),
         )  # fmt: skip

@@ -44,7 +44,7 @@ def tracks_loss(model: Network, ids: Tensor, tracks: int) -> float:
     Each track first reads the WARM_UP characters before it, which do not count; the first one starts empty, as in
     `stream`. The difference to `stream` is what a network still remembers after WARM_UP characters (under 0.002 nats).
     """
-    length = (len(ids) - 1 - WARM_UP) // tracks  # of what counts in a track
+    length = (len(ids) - 1 - WARM_UP) // max(1, tracks)  # of what counts in a track
     if tracks < 2 or length < WARM_UP:
         return stream_loss(model, ids)
     starts = torch.arange(tracks)[:, None] * length  # (B, 1)

@@ -54,7 +54,8 @@ def next_id(logits: Floats, config: SampleConfig, uniform: float, never: int | N
 
 def distribution(logits: Floats, config: SampleConfig) -> Floats:
     """Weights (V,) in proportion to which a character is drawn: temperature, then top-k, then top-p."""
-    weights: Floats = np.exp((logits - logits.max()) / np.float32(max(config.temperature, 1e-4)))  # (V,)
+    with np.errstate(over="ignore"):  # a logit far below the highest has no weight
+        weights: Floats = np.exp((logits - logits.max()) / np.float32(max(config.temperature, 1e-4)))  # (V,)
     if 0 < config.top_k < len(weights):
         weights[_after_the_first(weights, config.top_k)] = 0
     if config.top_p < 1:

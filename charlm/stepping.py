@@ -46,7 +46,8 @@ class Folded:
 def fold(model: CharRNN) -> Folded:
     """Copies of a network's weights, ready to be stepped."""
     layers = tuple(_fold_layer(model, layer) for layer in range(model.config.num_layers))
-    return Folded(model.config.cell, layers, _floats(model.output_weight), _floats(model.decoder_bias))
+    output, bias = _floats(model.output_weight).copy(), _floats(model.decoder_bias).copy()  # (V, H), (V,)
+    return Folded(model.config.cell, layers, output, bias)
 
 
 def _fold_layer(model: CharRNN, layer: int) -> FoldedLayer:
@@ -73,6 +74,7 @@ def _gates(cell: str, H: int) -> tuple[Floats, npt.NDArray[np.intp]]:
 
 
 def _floats(tensor: Tensor) -> Floats:
+    """Of a float32 tensor in ordinary memory, a view."""
     floats: Floats = tensor.detach().cpu().float().numpy()
     return floats
 

@@ -15,10 +15,10 @@ from charlm.errors import TextError
 
 ASCII_CONTROL = bytes(byte for byte in range(128) if byte < 32 or byte == 127).translate(None, b"\t\n\r")
 OTHER_CONTROL = re.compile("[\x80-\x9f\ufeff\ufffe\uffff]+")
-ASCII_FORMS = str.maketrans({
+ASCII_FORMS = {  # of what NFKD leaves alone
     "‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "–": "-", "—": "-", "−": "-",
     "œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
-})  # fmt: skip
+}  # fmt: skip
 MAX_MARKS = 100  # combining marks in a row; Unicode's own stream-safe format allows 30
 
 
@@ -112,28 +112,32 @@ def _composed(text: str, notes: list[str]) -> str:
     """NFC. Sorting the marks of one letter takes time that grows with their square, so they are counted first."""
     if unicodedata.is_normalized("NFC", text):
         return text
-    run = _too_many_marks().search(text)
-    if run:
-        raise TextError(
-            "More than {most} accents follow one letter (character {place:,}). Remove them, or choose another text.",
-            most=MAX_MARKS, place=run.start() + 1,
-        )  # fmt: skip
+    for run in _mark_runs().finditer(text):
+        if all(map(unicodedata.combining, run[0])):
+            raise TextError(
+                "More than {most} accents follow one letter (character {place:,}). Remove them first.",
+                most=MAX_MARKS, place=run.start() + 1,
+            )  # fmt: skip
     notes.append("composed to Unicode NFC (é is one character, not e and an accent)")
     return unicodedata.normalize("NFC", text)
 
 
 @functools.cache
-def _too_many_marks() -> re.Pattern[str]:
-    """More than MAX_MARKS combining marks in a row. The first is U+0300; none stands beyond the second plane."""
-    marks = "".join(char for char in map(chr, range(0x300, 0x20000)) if unicodedata.combining(char))
-    return re.compile(f"[{marks}]{{{MAX_MARKS + 1}}}")
+def _mark_runs() -> re.Pattern[str]:
+    """Runs of more than MAX_MARKS characters that may be combining marks. All of the second plane may: its few marks
+    named one by one make the search thirty times slower.
+    """
+    marks = "".join(char for char in map(chr, range(0x300, 0x10000)) if unicodedata.combining(char))
+    return re.compile(f"[{marks}\U00010000-\U0001ffff]{{{MAX_MARKS + 1}}}")
 
 
 def _folded(text: str, notes: list[str]) -> str:
     """Plain ASCII: letters lose their marks (NFKD), what has no ASCII form is dropped. The tutorials' way."""
     if text.isascii():
         return text
-    plain = unicodedata.normalize("NFKD", text.translate(ASCII_FORMS))
-    folded = plain.encode("ascii", "ignore").decode("ascii")
+    folded = text
+    for char, form in ASCII_FORMS.items():
+        folded = folded.replace(char, form)
+    folded = unicodedata.normalize("NFKD", folded).encode("ascii", "ignore").decode("ascii")
     notes.append(f"folded to ASCII ({len(text):,} characters became {len(folded):,})")
     return folded

@@ -24,7 +24,7 @@ from charlm.evaluation import cross_entropy, tracks_loss
 from charlm.events import Evaluated, Events, Finished, Reason, Started, Step
 from charlm.model import CharRNN, State, parameter_count
 from charlm.one_character import OneCharacter, has_closed_form
-from charlm.streams import Streams, batches
+from charlm.streams import Chunks, Streams, batches
 
 EVENT_CHARS = 8192  # a Step event tells of about so many characters
 LAST_RATE = 0.02  # the cosine ends at this share of the highest learning rate
@@ -328,7 +328,7 @@ class Trainer:
         self.best = math.inf if facts["best"] is None else _plain(facts["best"], float)
         self.since_event, self.since_evaluation = (_Mean(float(total), int(n)) for total, n in facts["means"])
         self.validation = self._validation(_plain(facts["evaluated_chars"], int))  # of before, so that losses compare
-        _check_place(facts["batches"], self.config.window)
+        _check_place(facts["batches"], self.batches)
         self.batches.load_state_dict(facts["batches"])
         self.evaluations = min(self.evaluations, self._evaluations_by_now)  # a longer budget has more to come
 
@@ -410,11 +410,14 @@ def _plain(value: Any, kind: type[Any]) -> Any:
     return value
 
 
-def _check_place(place: dict[str, Any], window: int) -> None:
-    """Streams stand at the beginning of a window; Chunks stand nowhere."""
-    offset, cursor = (_plain(place.get(name, 0) + 1, int) - 1 for name in ("offset", "cursor"))
-    if not 0 <= offset < window or (cursor >= 0 and cursor % window):
-        raise ValueError(f"no window begins at {offset} + {cursor}")
+def _check_place(place: dict[str, Any], batches: Streams | Chunks) -> None:
+    """Streams stand before a window of an epoch that fits into the text; Chunks stand nowhere."""
+    if isinstance(batches, Streams) and place["cursor"] != -1:
+        length = batches.steps_per_epoch * batches.window  # of a stream
+        left_over = len(batches.ids) - batches.streams * length
+        offset, cursor = _plain(place["offset"], int), _plain(place["cursor"], int)
+        if offset >= left_over or cursor > length or cursor % batches.window:
+            raise ValueError(f"no window begins at {offset} + {cursor}")
 
 
 def _device(wanted: str) -> torch.device:

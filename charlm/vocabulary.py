@@ -97,7 +97,7 @@ class Vocabulary:
 
     def _stand_in(self, char: str) -> str:
         """The nearest known symbol: without its accent, in the other case, unknown, a blank; else the first symbol."""
-        bare = ASCII_FORMS.get(ord(char)) or unicodedata.normalize("NFKD", char)
+        bare = ASCII_FORMS.get(char) or unicodedata.normalize("NFKD", char)
         candidates = (bare[0], char.lower(), char.upper(), bare[0].lower(), bare[0].upper(), UNKNOWN, " ")
         return next((symbol for symbol in candidates if symbol in self.id_of), self.symbols[0])
 

@@ -206,8 +206,10 @@ def test_first_weights_stay_in_the_bounds_of_torch(cell: str, embedding: int) ->
         if name == "embedding":
             assert abs(parameter.std() - 1) < 0.25 and abs(parameter.mean()) < 0.35
         else:
-            assert 0.85 * limit < parameter.abs().max() <= limit, name
-            assert abs(parameter.std() / (limit / math.sqrt(3)) - 1) < 0.35, name
+            assert parameter.abs().max() <= limit, name
+            if parameter.numel() > 100:
+                assert parameter.abs().max() > 0.9 * limit, name
+                assert abs(parameter.std() / (limit / math.sqrt(3)) - 1) < 0.1, name
 
 
 def test_a_tied_embedding_begins_as_small_as_an_output_matrix() -> None:

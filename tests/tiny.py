@@ -25,10 +25,8 @@ TRAINING = {"steps": 12, "streams": 2, "window": 8, "evaluations": 4, "learning_
 
 def text(chars: int = 1500, seed: int = 0) -> str:
     """Short words and line ends, drawn evenly."""
-    dice, words = random.Random(seed), list[str]()
-    while sum(map(len, words)) < chars:
-        words.append(dice.choice(WORDS) + dice.choice("    \n"))
-    return "".join(words)[:chars]
+    dice = random.Random(seed)
+    return "".join(dice.choice(WORDS) + dice.choice("    \n") for _ in range(chars // 2))[:chars]
 
 
 def corpus(chars: int = 1500, seed: int = 0) -> Corpus:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import secrets
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from charlm.ui.words import say
 
 EXAMPLES = ("comedy-lstm", "comedy-gru", "comedy-rnn")  # shipped with the project, for everybody
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+SECRET = re.compile(r".+-[0-9a-f]{32}")  # the name of a run that a stranger began
 NOMINAL_SPEED = 50_000  # chars/s, to guess how long a budget in steps or epochs will take
 T = TypeVar("T")
 
@@ -42,9 +44,14 @@ def owner_of(token: str | None, session: str | None) -> str:
 
 def folder_of(run: str | None) -> Path:
     """The folder of a run that a visitor named. Raises CheckpointError; no name leads out of the folder of runs."""
-    if not run or not NAME.fullmatch(run) or not (runs_folder() / run / CONFIG).is_file():
+    if not run or not NAME.fullmatch(run) or not _may_be_named(run) or not (runs_folder() / run / CONFIG).is_file():
         raise CheckpointError(say("not_yours"))
     return runs_folder() / run
+
+
+def _may_be_named(run: str) -> bool:
+    """On a public server the host's own runs are not there to be guessed."""
+    return not is_public() or run in EXAMPLES or SECRET.fullmatch(run) is not None
 
 
 def visible_runs(remembered: str | None) -> list[str]:
@@ -57,8 +64,8 @@ def visible_runs(remembered: str | None) -> list[str]:
     speaking = [run for run in newest if (runs_folder() / run / WEIGHTS).exists()]
     if not is_public():
         return speaking
-    mine = set(_names(remembered))
-    return [run for run in speaking if run in mine or run in EXAMPLES]
+    mine = {*_names(remembered), *EXAMPLES}
+    return [run for run in speaking if run in mine and _may_be_named(run)]
 
 
 def _names(remembered: str | None) -> list[str]:
@@ -73,7 +80,7 @@ def new_run_folder(stem: str) -> Path:
     """A folder for a new run: at home with a name for people, on a public server with one that cannot be guessed."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-").lower()[:40] or "text"
     if is_public():
-        return runs_folder() / f"{stem}-{secrets.token_urlsafe(16)}"
+        return runs_folder() / f"{stem}-{secrets.token_hex(16)}"
     number, folder = 1, runs_folder() / stem
     while folder.exists():
         number += 1
@@ -97,7 +104,11 @@ def begin_run(board: JobBoard, owner: str, stem: str, corpus: Corpus, settings: 
     folder = new_run_folder(f"{stem}-{settings.model.cell}")
     create_run(folder, corpus, settings)
     chars = training.steps * training.streams * training.window or training.epochs * len(corpus.train)
-    board.start(folder, owner, training.seconds or chars / NOMINAL_SPEED)
+    try:
+        board.start(folder, owner, training.seconds or chars / NOMINAL_SPEED)
+    except LimitError:  # another click was faster
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return folder.name
 
 

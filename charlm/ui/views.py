@@ -14,12 +14,12 @@ from charlm.ui.words import say
 
 PREVIEW_CHARS = 300
 LEVELS = ("uniform", "1-gram", "2-gram", "3-gram")  # and the best n-gram, and xz
-MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+.!|~$-])")
+PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # all of ASCII: any of it may mean something to Markdown, HTML or LaTeX
 
 
 def plain(text: str) -> str:
     """Somebody's words inside Markdown, shown as they are."""
-    return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return PUNCTUATION.sub(r"\\\1", " ".join(text.split()))
 
 
 def report_view(corpus: Corpus, language: str = "en") -> str:

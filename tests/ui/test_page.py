@@ -1,0 +1,256 @@
+"""The page as a stranger's program meets it: which doors it has, and that every limit stands behind them too."""
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from fastapi.testclient import TestClient
+from gradio.routes import App
+
+from charlm.jobs import JobBoard
+from charlm.ui.live_plot import TEMPLATE
+from charlm.ui.page import build_page
+from charlm.ui.words import say
+
+MakeBoard = Callable[..., JobBoard]
+MakeRun = Callable[[str], Path]
+TOKEN = "abcdefghijklmnopqrstuvwx"
+FILES = (
+    "File",
+    "Image",
+    "Audio",
+    "Video",
+    "Gallery",
+    "DownloadButton",
+    "UploadButton",
+    "Model3D",
+    "Code",
+    "FileExplorer",
+)
+
+
+class Wire:
+    """Raw calls to the page's handlers by name, past every check that a browser makes. Each Wire is a session."""
+
+    def __init__(self, board: JobBoard) -> None:
+        self.board, self.page = board, build_page(board)
+        self.page.queue(max_size=64, default_concurrency_limit=4)
+        self.page.has_launched = True  # from then on Gradio checks where files come from
+        self.client = TestClient(App.create_app(self.page))
+        self.session = secrets.token_hex(5)
+
+    def handler(self, name: str) -> Any:
+        return next(one for one in self.page.fns.values() if one.name == name)
+
+    def post(self, name: str, data: list[Any]) -> dict[str, Any]:
+        return self.post_to(self.handler(name), data)
+
+    def post_to(self, handler: Any, data: list[Any]) -> dict[str, Any]:
+        """What the handler answers: {"data": [...]} or {"error": sentence or None}."""
+        body = {"fn_index": handler._id, "data": data, "session_hash": self.session}
+        answer = self.client.post("/gradio_api/run/predict", content=json.dumps(body))
+        assert answer.status_code in (200, 400, 422, 500)
+        assert "Traceback" not in answer.text and "/checkpoints" not in answer.text
+        return dict(answer.json())
+
+    def start(self, settings: Mapping[str, Any], owner: str = TOKEN) -> dict[str, Any]:
+        """Press Train with some controls, by label, set to other values than the page would send."""
+        parts = self.handler("start").inputs
+        assert set(settings) <= {part.label for part in parts}
+        hidden = [part for part in parts if part.visible is False and part.label is None]
+        assert len(hidden) == 1  # the owner
+        values = [settings.get(part.label, getattr(part, "value", None)) for part in parts]
+        return self.post(
+            "start", [owner if part in hidden else value for part, value in zip(parts, values, strict=True)]
+        )
+
+
+@pytest.fixture
+def wire(board: JobBoard) -> Wire:
+    return Wire(board)
+
+
+@pytest.fixture
+def public_wire(make_board: MakeBoard, public: None) -> Callable[..., Wire]:
+    return lambda **limits: Wire(make_board(is_public=True, **limits))
+
+
+def pasted(text: str, **settings: Any) -> dict[str, Any]:
+    return {say("text"): "pasted", say("pasted"): text, **settings}
+
+
+# --- doors ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_endpoint_is_public(wire: Wire) -> None:
+    assert wire.page.get_api_info() == {"named_endpoints": {}, "unnamed_endpoints": {}}
+    assert wire.client.get("/gradio_api/info").json() == {"named_endpoints": {}, "unnamed_endpoints": {}}
+    assert {handler.api_visibility for handler in wire.page.fns.values()} == {"private"}
+
+
+def test_one_poll_fills_everything_and_never_queues(wire: Wire) -> None:
+    ticks = [one for one in wire.page.fns.values() if any(event == "tick" for _, event in one.targets)]
+    assert len(ticks) == 1 and ticks[0].queue is False
+    assert {"LivePlot", "Markdown", "Textbox", "Timer"} <= {type(part).__name__ for part in ticks[0].outputs}
+
+
+@pytest.mark.parametrize("name", ["poll", "end", "go_on", "refresh"])
+def test_quick_handlers_do_not_wait_in_a_queue(wire: Wire, name: str) -> None:
+    assert wire.handler(name).queue is False
+
+
+def test_no_handler_hands_out_a_file(wire: Wire) -> None:
+    """A path that a handler returns would be readable from outside."""
+    for handler in wire.page.fns.values():
+        kinds = [type(part).__name__ for part in handler.outputs]
+        for place, kind in enumerate(kinds):
+            if kind in FILES:  # the upload field, which is only shown and hidden
+                assert kind == "File" and handler.name == "<lambda>"
+                for choice in ("named", "pasted", "file"):
+                    answer = wire.post_to(handler, [choice])["data"][place]
+                    assert set(answer) == {"visible", "__type__"}
+
+
+@pytest.mark.parametrize("place", ["checkpoints/tiny/config.json", "checkpoints/tiny/text.txt"])
+def test_runs_cannot_be_fetched(wire: Wire, make_run: MakeRun, runs: Path, place: str) -> None:
+    make_run("tiny")
+    assert wire.client.get(f"/gradio_api/file={runs.parent / place}").status_code in (403, 404)
+
+
+def test_no_source_can_be_fetched(wire: Wire) -> None:
+    root = Path(__file__).parents[2]
+    for path in (root / "app.py", root / "charlm" / "jobs.py", Path("/etc/passwd"), root / "requirements.txt"):
+        assert wire.client.get(f"/gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_the_page_tells_no_names(public_wire: Callable[..., Wire], make_run: MakeRun, runs: Path) -> None:
+    make_run("moliere-lstm")
+    config = public_wire().client.get("/config").text
+    assert "moliere-lstm" not in config and str(runs) not in config
+
+
+def test_html_templates_hold_no_values() -> None:
+    """They are evaluated as code by the browser."""
+    assert not any(mark in TEMPLATE for mark in ("${", "{{", "`", "\\"))
+
+
+def test_only_the_plot_is_html(wire: Wire) -> None:
+    assert [type(one).__name__ for one in wire.page.blocks.values() if isinstance(one, gr.HTML)] == ["LivePlot"]
+
+
+# --- limits behind the doors ------------------------------------------------------------------------------------------
+
+
+def test_a_run_begins(wire: Wire, runs: Path) -> None:
+    assert wire.start({"Steps": 5})["data"] == ["comedy-en-lstm"]
+    assert wire.board.is_active("comedy-en-lstm") and (runs / "comedy-en-lstm" / "config.json").exists()
+
+
+def test_a_visitor_has_so_many_jobs_however_he_asks(public_wire: Callable[..., Wire], runs: Path) -> None:
+    wire = public_wire(jobs=1)
+    first = wire.start({"Steps": 5})["data"][0]
+    assert "at most 1 are allowed" in wire.start({"Steps": 5})["error"]
+    assert "data" in wire.start({"Steps": 5}, owner="somebody-else-with-a-token")
+    assert "data" in wire.start({"Steps": 5}, owner="no token: the session counts")
+    assert "at most 1 are allowed" in wire.start({"Steps": 5}, owner="another that is none")["error"]
+    assert len(list(runs.iterdir())) == 3 and wire.board.view(first).state == "running"
+
+
+REFUSED: list[tuple[dict[str, Any], dict[str, float], str]] = [
+    (pasted("a b " * 300), {"text_bytes": 1000}, "The text has 1,200 bytes; at most 1,000 are taken here"),
+    (pasted("é ü " * 300), {"text_bytes": 1500}, "The text has 1,800 bytes; at most 1,500 are taken here"),
+    (pasted(""), {}, say("paste_first")),
+    (pasted("too short"), {}, "The text has 9 characters; at least 100 are needed"),
+    ({say("text"): "file"}, {}, say("upload_first")),
+    ({"Num layers": 4}, {"parameters": 50_000}, "parameters; at most 50,000 are allowed here"),
+    ({say("seconds"): 200}, {"seconds": 100.0}, "200"),
+    ({say("seconds"): 1e9}, {}, "greater than maximum"),
+    ({say("seconds"): -5}, {}, "less than minimum"),
+    ({say("size"): 100_000}, {}, "not in the list of choices"),
+    ({say("cell"): "transformer"}, {}, "not in the list of choices"),
+    ({say("text"): "url"}, {}, "not in the list of choices"),
+    ({say("named"): "../../../etc/passwd"}, {}, "not in the list of choices"),
+    ({say("recipe"): "none of them"}, {}, "not in the list of choices"),
+    ({"Streams": 1e9}, {}, "streams must be between"),
+    ({"Streams": -1}, {}, "streams must be between"),
+    ({"Learning rate": 1e300}, {}, "learning_rate must be between"),
+    ({"Device": "cuda:99"}, {}, "not in the list of choices"),
+    ({"Steps": 5, "Epochs": 5}, {}, "Give one budget"),
+    ({"Steps": "<script>"}, {}, ""),
+    ({"Steps": [1]}, {}, ""),
+    ({"Steps": {"a": 1}}, {}, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "limits", "sentence"), REFUSED, ids=lambda value: str(value)[:40])
+def test_what_is_refused_leaves_nothing_behind(
+    settings: dict[str, Any], limits: dict[str, float], sentence: str, public_wire: Callable[..., Wire], runs: Path
+) -> None:
+    wire = public_wire(**limits)
+    answer = wire.start(settings)
+    assert sentence in answer["error"]
+    assert list(runs.iterdir()) == [] and wire.board.jobs == {}
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "../shared/DESIGN.md", "/proc/self/environ"])
+def test_only_what_was_uploaded_is_read(path: str, wire: Wire) -> None:
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    answer = wire.start({say("text"): "file", say("file"): file})
+    assert "error" in answer and not wire.board.jobs
+
+
+def test_an_upload_is_read(wire: Wire, runs: Path) -> None:
+    files = {"files": ("my <b>book</b>.txt", "où est l’été ? ".encode("cp1252") * 30, "text/plain")}
+    path = wire.client.post("/gradio_api/upload", files=files).json()[0]
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    name = wire.start({say("text"): "file", say("file"): file})["data"][0]
+    assert (runs / name / "text.txt").read_text("utf-8") == "où est l’été ? " * 30
+
+
+@pytest.mark.parametrize("name", ["../tiny", "tiny/../tiny", "/etc", "", None, 5, ["tiny"], {"a": 1}, "x" * 100_000])
+def test_strange_names_do_nothing(name: Any, wire: Wire, make_run: MakeRun) -> None:
+    make_run("tiny")
+    plot, *_ = wire.post("poll", [name])["data"]
+    assert plot["run"] == ""
+    assert "error" in wire.post("go_on", [name, TOKEN]) and wire.board.jobs == {}
+    wire.post("end", [name])
+
+
+def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., Wire], make_run: MakeRun) -> None:
+    make_run("moliere-lstm")
+    wire = public_wire()
+    mine = wire.start({"Steps": 5})["data"][0]
+    stranger = Wire(wire.board)
+    for guess in ("moliere-lstm", mine[:-1], mine[:-1] + "0", mine.upper(), "comedy-en-lstm"):
+        if guess != mine:
+            assert stranger.post("poll", [guess])["data"][0]["run"] == ""
+            stranger.post("end", [guess])
+            assert "error" in stranger.post("go_on", [guess, TOKEN])
+    assert wire.board.is_active(mine)
+    assert wire.post("poll", [mine])["data"][0]["run"] == mine
+    names = json.dumps(["moliere-lstm", mine])
+    choices = [name for name, _ in stranger.post("refresh", [names, None, None])["data"][0]["choices"]]
+    assert "moliere-lstm" not in choices
+
+
+@pytest.mark.parametrize("length", [1e9, 1e400, -1, None, "many"])
+def test_a_text_is_no_longer_than_allowed(length: Any, public_wire: Callable[..., Wire], make_run: MakeRun) -> None:
+    make_run("comedy-lstm")
+    wire = public_wire(characters=300)
+    wire.post("refresh", ["[]", None, None])  # now this session may choose the run
+    values = {say("length"): length, say("run"): "comedy-lstm"}
+    parts = wire.handler("speak").inputs
+    answer = wire.post("speak", [values.get(part.label, part.value) for part in parts])
+    assert "error" in answer or len(answer["data"][0]) <= 300
+
+
+def test_junk_is_answered_with_an_error(wire: Wire) -> None:
+    for handler in {one.name: one for one in wire.page.fns.values() if one.fn is not None}.values():
+        for junk in (None, "", "\0", [[]], {"path": "/etc/passwd"}, 10**400, {"__type__": "update"}, "\ud800"):
+            wire.post(handler.name, [junk] * len(handler.inputs))
+        wire.post(handler.name, [])
+    assert wire.board.jobs == {}

@@ -1,0 +1,170 @@
+"""Facts -> what is shown: pure functions, so every state of a run can be looked at."""
+
+import json
+import math
+import re
+import string
+
+import pytest
+import tiny
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charlm.corpus import corpus_from_bytes
+from charlm.events import Evaluated, Event, Finished, Measured, Reason, Sampled, Started, Step
+from charlm.history import History, history_of
+from charlm.jobs import JobView
+from charlm.ui import views
+from charlm.ui.words import say
+
+RUNNING, ENDED = JobView("running"), JobView("ended")
+STARTED = Started(
+    parameters=10, train_chars=900, validation_chars=100, evaluated_chars=50, vocabulary_size=9, steps_per_epoch=4,
+    device="cpu", precision="fp32", threads=1,
+)  # fmt: skip
+
+
+def step(number: int, loss: float = 2.0, progress: float = 0.5, seconds: float = 10.0) -> Step:
+    return Step(number, number / 4, loss, 1.0, 0.01, number * 100, seconds, progress)
+
+
+def a_history(*more: Event) -> History:
+    return history_of((STARTED, step(10), Evaluated(10, 2.5, 1.75, 2.0, True, 10.0), *more))
+
+
+# --- somebody's words -------------------------------------------------------------------------------------------------
+
+
+@given(st.text())
+def test_plain_words_hold_nothing_that_markdown_reads(text: str) -> None:
+    shown = views.plain(text)
+    assert re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", shown) == " ".join(text.split())
+    bare = re.sub(r"\\.", "", shown)
+    assert not set(bare) & set(string.punctuation) and "\n" not in shown
+
+
+# --- the text ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_without_changes_says_so() -> None:
+    shown = views.report_view(tiny.corpus())
+    assert "1,500" in shown and "1,350" in shown and "150" in shown
+    assert say("unchanged") in shown and say("changed") not in shown
+
+
+def test_each_change_is_told() -> None:
+    corpus = corpus_from_bytes("où est l’été ?\r\n".encode("cp1252") * 50, "a <b>_title_.txt")
+    shown = views.report_view(corpus)
+    assert say("changed") in shown and say("unchanged") not in shown
+    assert sum(line.startswith("- ") for line in shown.splitlines()) == len(corpus.report.notes) >= 2
+    assert "1252" in shown and "<b>" not in shown.replace("\\<", "")
+
+
+def test_the_preview_is_short() -> None:
+    assert views.preview_view(tiny.corpus(5000)) == tiny.text(5000)[: views.PREVIEW_CHARS]
+
+
+# --- the plot ---------------------------------------------------------------------------------------------------------
+
+
+def test_both_curves_and_the_yardsticks() -> None:
+    yardsticks = {"uniform": 4.0, "1-gram": 3.0, "2-gram": 2.5, "3-gram": 2.2, "4-gram": 2.1, "5-gram": 2.3, "xz": 2.4}
+    history = a_history(step(20, 1.23456), *(Measured(name, loss) for name, loss in yardsticks.items()))
+    value = views.plot_view("my-run", history)
+    assert value["run"] == "my-run"
+    assert [(curve["x"], curve["y"]) for curve in value["curves"]] == [([10, 20], [2.0, 1.2346]), ([10], [1.75])]
+    names = [level["name"] for level in value["levels"]]
+    assert {"uniform", "1-gram", "2-gram", "3-gram", "4-gram", "xz"} == set(names)  # 4-gram is the best that counts
+    assert all(level["y"] == yardsticks[level["name"]] for level in value["levels"])
+
+
+def test_final_losses_are_no_levels() -> None:
+    value = views.plot_view("r", a_history(Measured("stream", 1.5), Measured("cold-256", 1.6)))
+    assert value["levels"] == []
+
+
+@pytest.mark.parametrize("history", [History(), history_of([STARTED]), a_history()])
+def test_a_plot_is_plain_data(history: History) -> None:
+    value = views.plot_view("r", history)
+    assert json.loads(json.dumps(value, allow_nan=False)) == value
+    assert value["run"] == "r"
+
+
+def test_a_long_run_stays_small() -> None:
+    history = history_of([STARTED, *(step(i, 1.0 + 1 / (i + 1)) for i in range(50_000))])
+    assert len(json.dumps(views.plot_view("r", history))) < 30_000
+
+
+# --- the status -------------------------------------------------------------------------------------------------------
+
+
+def test_no_run() -> None:
+    assert views.status_view("", History(), ENDED) == say("idle")
+
+
+def test_waiting() -> None:
+    shown = views.status_view("r", History(), JobView("queued", place=3, wait_seconds=200))
+    assert shown == say("queued", place=3, wait="3:20")
+
+
+def test_starting() -> None:
+    assert views.status_view("r", History(), RUNNING) == say("starting")
+    assert views.status_view("r", history_of([STARTED]), RUNNING) == say("starting")
+
+
+def test_running() -> None:
+    shown = views.status_view("a_run", a_history(), RUNNING)
+    assert "a\\_run" in shown and "10 s" in shown  # half of the budget took 10 s: as much is left
+    assert "1.7500" in shown and "2.525" in shown  # nats, and the same in bits
+    assert "50" in shown and "100" in shown  # so much of the validation text
+
+
+@pytest.mark.parametrize("strange", [step(5, progress=0.0, seconds=0.0), step(5, loss=math.nan), step(5, progress=1.0)])
+def test_strange_figures_can_be_shown(strange: Step) -> None:
+    assert "r" in views.status_view("r", history_of([STARTED, strange]), RUNNING)
+
+
+@pytest.mark.parametrize("reason", ["budget", "patience", "diverged", "stopped"])
+def test_every_end_is_said(reason: Reason) -> None:
+    history = a_history(Finished(10, reason, 10.0, "lower the rate"))
+    assert say(reason, step=10, advice="lower the rate") in views.status_view("r", history, ENDED)
+
+
+def test_a_job_that_failed() -> None:
+    shown = views.status_view("r", a_history(), JobView("ended", error="It [broke](x)."))
+    assert "It \\[broke\\]" in shown and say("left") not in shown
+
+
+def test_a_run_whose_process_is_gone() -> None:
+    assert say("left") in views.status_view("r", a_history(), ENDED)
+
+
+@pytest.mark.parametrize(("loss", "key"), [(1.5, "verdict_better"), (2.5, "verdict_worse")])
+def test_the_end_is_compared_with_counting(loss: float, key: str) -> None:
+    facts = (Measured("2-gram", 2.2), Measured("3-gram", 2.0), Measured("stream", loss), Measured("cold-256", 2.6))
+    shown = views.status_view("r", a_history(*facts, Finished(10, "budget", 10.0)), ENDED)
+    assert f"{loss:.4f}" in shown and "2.6000" in shown
+    assert say(key, name="3-gram", loss=2.0) in shown
+
+
+def test_a_run_that_goes_on_is_not_said_to_have_ended() -> None:
+    history = a_history(Measured("stream", 1.5), Measured("cold-256", 1.6), Finished(10, "stopped", 10.0), step(20))
+    assert "1.5000" not in views.status_view("r", history, RUNNING)
+
+
+# --- samples, runs, times ---------------------------------------------------------------------------------------------
+
+
+def test_the_newest_sample() -> None:
+    assert views.sample_view(History()) == (say("sample"), "")
+    history = a_history(Sampled(5, "", "old", 0.8, 1), Sampled(10, "The ", "<b>new</b>", 0.8, 1))
+    assert views.sample_view(history) == (say("sample_at", step=10), "The <b>new</b>")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0 s"), (0.4, "0 s"), (59.4, "59 s"), (59.6, "1:00"), (200, "3:20"), (3723, "1:02:03"), (3599.7, "1:00:00"),
+     (math.nan, "–"), (math.inf, "–")],
+)  # fmt: skip
+def test_durations(seconds: float, shown: str) -> None:
+    assert views.duration(seconds) == shown
