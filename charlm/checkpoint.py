@@ -15,6 +15,7 @@ then are weights read, all finite.
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -273,13 +274,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 def load_corpus_of(folder: Path) -> Corpus:
     """The text that a run learns, exactly as it was read. Raises CheckpointError when it is gone or another one."""
     config = read_config(folder)
-    text = _bounded(folder / TEXT).decode("utf-8", errors="replace")
+    data, another = _bounded(folder / TEXT), "{file} is not the text that this run learned from; it cannot be resumed."
+    _need(hashlib.sha256(data).hexdigest() == config.digest, another, file=folder / TEXT)
+    text = data.decode("utf-8", errors="replace")
     corpus = corpus_from_text(text, config.title, config.text)
-    _need(
-        corpus.digest == config.digest and corpus.vocabulary == config.vocabulary,
-        "{file} is not the text that this run learned from; it cannot be resumed.",
-        file=folder / TEXT,
-    )
+    same = corpus.digest == config.digest and corpus.vocabulary == config.vocabulary
+    _need(same, another, file=folder / TEXT)
     return dataclasses.replace(corpus, report=TextReport(config.report.encoding, len(text), config.report.notes))
 
 

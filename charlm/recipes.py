@@ -104,6 +104,7 @@ def plan(corpus: Corpus, recipe: str, model: Mapping[str, Any], training: Mappin
     if chosen is None or chosen in PRESETS:
         budget = budget or dict(chosen.training if chosen else {"seconds": DEFAULT_SECONDS})
         base_model, base_training = fitting(corpus, budget, model.get("cell", ModelConfig().cell), model)
+        training = {name: value for name, value in training.items() if name not in BUDGETS}  # it is in base_training
     else:
         base_model, base_training = dict(chosen.model), dict(chosen.training)
         if budget:

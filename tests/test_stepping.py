@@ -12,12 +12,14 @@ from charlm.stepping import Stepper, fold
 V = 13
 
 
-def network(cell: str, layers: int = 1, hidden: int = 16, embedding: int = 7, scale: float = 5.0) -> CharRNN:
+def network(cell: str, layers: int = 1, hidden: int = 16, embedding: int = 7, scale: float = 0) -> CharRNN:
+    """First weights are small: only of larger ones the squashing functions show. A tanh RNN of very large ones is
+    chaotic: it multiplies the last digit's rounding at every step."""
     config = ModelConfig(cell=cell, num_layers=layers, hidden_size=hidden, embedding_size=embedding)
     model = CharRNN(V, config, torch.Generator().manual_seed(layers))
-    with torch.no_grad():  # first weights are small: of larger ones the squashing functions show
+    with torch.no_grad():
         for parameter in model.parameters():
-            parameter *= scale
+            parameter *= scale or (2 if cell == "rnn" else 5)
     return model.eval()
 
 

@@ -173,7 +173,7 @@ def _read(board: JobBoard, source: Source, values: Values, recipe: str) -> Corpu
         text = values[source.pasted] or ""
         if not text.strip():
             raise TextError(say("paste_first"))
-        _limit(len(text), board)
+        _limit(len(text.encode("utf-8", "replace")), board)
         return corpus_from_text(text, "pasted text", config)
     if not values[source.file]:
         raise TextError(say("upload_first"))

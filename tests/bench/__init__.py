@@ -7,7 +7,7 @@
 Every row is measured in a process of its own, so that threads, memory and random state begin clean. What is compared
 with each other is measured in the same process, in turns. The numbers of rows are those of the table of goals (goals
 stand beside the figures, in the code of each row). Texts: CHARLM_CORPORA or ../shared/corpora; the built-in comedy
-where they are not, and then the rows say so. Timings are never asserted: the tests of this package look at its arithmetic.
+where they are not, and then the rows say so. No test asserts a timing; those of this package look at its arithmetic.
 
     row         Figure, Row, Scale: plain data               1
     texts       which text a row reads                       1

@@ -2,21 +2,23 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fakes
 import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
 from gradio.routes import App
 
-from charlm.jobs import JobBoard
+from charlm.jobs import HOME, PUBLIC, JobBoard
 from charlm.ui.live_plot import TEMPLATE
 from charlm.ui.page import build_page
 from charlm.ui.words import say
 
-MakeBoard = Callable[..., JobBoard]
 MakeRun = Callable[[str], Path]
 TOKEN = "abcdefghijklmnopqrstuvwx"
 FILES = (
@@ -36,11 +38,9 @@ FILES = (
 class Wire:
     """Raw calls to the page's handlers by name, past every check that a browser makes. Each Wire is a session."""
 
-    def __init__(self, board: JobBoard) -> None:
-        self.board, self.page = board, build_page(board)
-        self.page.queue(max_size=64, default_concurrency_limit=4)
-        self.page.has_launched = True  # from then on Gradio checks where files come from
-        self.client = TestClient(App.create_app(self.page))
+    def __init__(self, page: gr.Blocks, board: JobBoard) -> None:
+        self.page, self.board = page, board
+        self.client = TestClient(App.create_app(page))
         self.session = secrets.token_hex(5)
 
     def handler(self, name: str) -> Any:
@@ -52,7 +52,8 @@ class Wire:
     def post_to(self, handler: Any, data: list[Any]) -> dict[str, Any]:
         """What the handler answers: {"data": [...]} or {"error": sentence or None}."""
         body = {"fn_index": handler._id, "data": data, "session_hash": self.session}
-        answer = self.client.post("/gradio_api/run/predict", content=json.dumps(body))
+        as_json = {"Content-Type": "application/json"}
+        answer = self.client.post("/gradio_api/run/predict", content=json.dumps(body), headers=as_json)
         assert answer.status_code in (200, 400, 422, 500)
         assert "Traceback" not in answer.text and "/checkpoints" not in answer.text
         return dict(answer.json())
@@ -69,14 +70,38 @@ class Wire:
         )
 
 
-@pytest.fixture
-def wire(board: JobBoard) -> Wire:
-    return Wire(board)
+@pytest.fixture(scope="module")
+def built() -> Iterator[tuple[gr.Blocks, JobBoard]]:
+    """One page for all tests: its limits are read when they are needed."""
+    board = JobBoard(HOME, 1, fakes.until_stopped)
+    page = build_page(board)
+    page.queue(max_size=64, default_concurrency_limit=4)
+    page.has_launched, page.max_file_size = True, 1 << 20  # only then Gradio checks where files come from
+    yield page, board
+    board.close()
 
 
 @pytest.fixture
-def public_wire(make_board: MakeBoard, public: None) -> Callable[..., Wire]:
-    return lambda **limits: Wire(make_board(is_public=True, **limits))
+def wire(built: tuple[gr.Blocks, JobBoard]) -> Iterator[Wire]:
+    page, board = built
+    board.limits = HOME
+    yield Wire(page, board)
+    while any(map(board.is_active, list(board.jobs))):
+        for run in list(board.jobs):
+            board.stop(run)
+        time.sleep(0.01)
+    board.jobs.clear()
+
+
+@pytest.fixture
+def public_wire(wire: Wire, public: None) -> Callable[..., Wire]:
+    """public_wire(jobs=2) is a public server's page with other limits."""
+
+    def make(**limits: float) -> Wire:
+        wire.board.limits = replace(PUBLIC, **limits)  # type: ignore[arg-type]
+        return wire
+
+    return make
 
 
 def pasted(text: str, **settings: Any) -> dict[str, Any]:
@@ -167,7 +192,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, float], str]] = [
     (pasted("too short"), {}, "The text has 9 characters; at least 100 are needed"),
     ({say("text"): "file"}, {}, say("upload_first")),
     ({"Num layers": 4}, {"parameters": 50_000}, "parameters; at most 50,000 are allowed here"),
-    ({say("seconds"): 200}, {"seconds": 100.0}, "200"),
+    ({say("seconds"): 10}, {"seconds": 5.0}, "10 seconds are more than the 5"),
     ({say("seconds"): 1e9}, {}, "greater than maximum"),
     ({say("seconds"): -5}, {}, "less than minimum"),
     ({say("size"): 100_000}, {}, "not in the list of choices"),
@@ -224,7 +249,7 @@ def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., 
     make_run("moliere-lstm")
     wire = public_wire()
     mine = wire.start({"Steps": 5})["data"][0]
-    stranger = Wire(wire.board)
+    stranger = Wire(wire.page, wire.board)
     for guess in ("moliere-lstm", mine[:-1], mine[:-1] + "0", mine.upper(), "comedy-en-lstm"):
         if guess != mine:
             assert stranger.post("poll", [guess])["data"][0]["run"] == ""
@@ -249,8 +274,14 @@ def test_a_text_is_no_longer_than_allowed(length: Any, public_wire: Callable[...
 
 
 def test_junk_is_answered_with_an_error(wire: Wire) -> None:
-    for handler in {one.name: one for one in wire.page.fns.values() if one.fn is not None}.values():
-        for junk in (None, "", "\0", [[]], {"path": "/etc/passwd"}, 10**400, {"__type__": "update"}, "\ud800"):
-            wire.post(handler.name, [junk] * len(handler.inputs))
-        wire.post(handler.name, [])
+    for handler in wire.page.fns.values():
+        if handler.fn is not None:
+            for junk in (None, "", "\0", [[]], {"path": "/etc/passwd"}, 10**400, {"__type__": "update"}):
+                wire.post_to(handler, [junk] * len(handler.inputs))
+            wire.post_to(handler, [])
     assert wire.board.jobs == {}
+
+
+def test_half_a_character_in_a_text_is_replaced(wire: Wire, runs: Path) -> None:
+    name = wire.start(pasted("half \ud83d of it\n" * 20))["data"][0]
+    assert (runs / name / "text.txt").read_text("utf-8") == "half \ufffd of it\n" * 20
