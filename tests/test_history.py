@@ -43,10 +43,12 @@ def test_a_hundred_thousand_events_stay_small() -> None:
         events.append(step(number, loss=3 / number))
         if number % 20 == 0:
             events += [evaluated(number, 2 / number, is_best=number == 40_000), Sampled(number, "", "text", 0.8, 1)]
-    history = history_of(events)
+    history = history_of([])
+    for event in events:
+        history.add(event)
+        assert len(history.evaluated) <= MAX_POINTS and len(history.samples) <= MAX_SAMPLES
     for curve in (history.train, history.validation, history.learning_rate):
         assert MAX_POINTS // 2 <= len(curve.x) <= MAX_POINTS
-    assert len(history.evaluated) <= MAX_POINTS and len(history.samples) <= MAX_SAMPLES
     assert history.samples[0].step == 20 and history.samples[-1].step == 100_000  # from the start to now
     assert history.evaluated[-1].step == 100_000
     assert history.best is not None and history.best.step == 40_000  # also when thinning took it out of the list

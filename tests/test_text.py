@@ -173,6 +173,16 @@ def test_a_few_zero_bytes_do_not_make_utf16(text: str, nuls: int) -> None:
     assert found.report.notes == (f"{nuls} control character{plural} removed ({nuls} of them NUL)",)
 
 
+def test_zero_bytes_anywhere_between_words_do_not_make_utf16() -> None:
+    """Two letters side by side are a Chinese character in UTF-16; where the zero bytes stand tells that they are not."""
+    dice, least = random.Random(0), 60
+    words = ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=dice.randint(3, 12))) for _ in range(least)]
+    data = "\0".join(words).encode()
+    assert len(data[: len(data) // 2 * 2].decode("utf-16-le")) == len(data) // 2
+    found = read(data)
+    assert (found.text, found.report.encoding) == ("".join(words), "utf-8")
+
+
 def test_what_is_not_utf16_or_utf32_is_refused() -> None:
     assert "This is not UTF-32-" in refusal(ENGLISH.encode(), "utf-32")
     assert "This is not UTF-8: byte 1 does not fit" in refusal(codecs.BOM_UTF8[:1] + FRENCH.encode("cp1252"), "utf-8")
@@ -221,6 +231,8 @@ def test_auto_reads_western_texts_right() -> None:
     found = read(FRENCH.encode("cp1252"))
     assert (found.text, found.report.encoding) == (FRENCH, "cp1252")
     assert found.report.notes == ("not UTF-8 (byte 2); read as Windows-1252",)
+    rare = ENGLISH + "The café.\n"  # one accent in five hundred letters is no damaged UTF-8
+    assert read(rare.encode("cp1252")).text == rare
     quotes = "“Yes” – it’s ‘€5’…\n" * 9
     assert read(quotes.encode("cp1252")).text == quotes
 
@@ -288,6 +300,7 @@ def test_shift_jis_and_big5_as_windows_writes_them() -> None:
         ("\u1112\u1161\u11ab", "한", "composed to Unicode NFC (é is one character, not e and an accent)"),
         ("a\ud800b", "a\ufffdb", "1 broken character (half of a pair) replaced"),
         ("\udc80\udcff!", "\ufffd\ufffd!", "2 broken characters (half of a pair) replaced"),
+        ("\ufffd\ud800", "\ufffd\ufffd", "1 broken character (half of a pair) replaced"),
         ("\ud83d\udc4b", "👋", "1 pair of half characters joined"),
     ],
 )

@@ -73,6 +73,12 @@ def test_encode_with_and_without_an_unknown_symbol() -> None:
         LETTERS.encode("abxy")
 
 
+def test_the_first_missing_character_is_named_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "CHUNK_CHARS", 4)
+    with pytest.raises(TextError, match="'x' is not"):
+        LETTERS.encode("abcdeabcdexyab")
+
+
 def test_an_id_that_does_not_exist() -> None:
     with pytest.raises(IndexError):
         LETTERS.decode([len(LETTERS)])

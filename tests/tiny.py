@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import os
 import random
-from collections.abc import Iterable
+import resource
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,14 @@ def environment(**more: str) -> dict[str, str]:
     root = Path(__file__).parent.parent
     path = os.pathsep.join([str(root), str(root / "tests")])
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error", **more}
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """A disk that is full as soon as a file has so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

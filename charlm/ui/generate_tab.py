@@ -3,129 +3,141 @@
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from charlm.checkpoint import read_config
+from charlm.checkpoint import Checkpoint, read_config
 from charlm.config import SampleConfig
 from charlm.errors import CharlmError
 from charlm.jobs import JobBoard
 from charlm.sampling import generate
+from charlm.stepping import Folded
 from charlm.ui import views
 from charlm.ui.runs import Recent, folder_of, speaker, version_of, visible_runs
-from charlm.ui.visit import Visit
+from charlm.ui.visit import QUIET, Visit, sentences
 from charlm.ui.words import say
 
 CELLS = ("lstm", "gru", "rnn")
 REFRESH_SECONDS = 0.05  # between two pieces of streamed text
+MAX_PROMPT = 10_000
 DEFAULTS = SampleConfig()
 
 
-def generate_tab(board: JobBoard, visit: Visit) -> gr.Tab:
-    """The components and their wiring; the tab, so that the page can refresh its runs when it is opened."""
-    speakers = Recent(speaker, most=8)
-    with gr.Tab(say("tab_generate"), id="generate") as tab:
-        with gr.Row():
-            with gr.Column(scale=2, min_width=320):
-                run = gr.Dropdown([], label=say("run"), interactive=True)
-                cell = gr.Radio([(name.upper(), name) for name in CELLS], label=say("cell"), value=None)
-                about = gr.Markdown()
-                prompt = gr.Textbox(label=say("prompt"), info=say("prompt_hint"), lines=2, max_length=10_000)
-                temperature = gr.Slider(
-                    0, 2, value=DEFAULTS.temperature, step=0.05, label=say("temperature"), info=say("temperature_info")
-                )
-                length = gr.Slider(
-                    50,
-                    min(10_000, board.limits.characters),
-                    value=DEFAULTS.length,
-                    step=50,
-                    label=say("length"),
-                    info=say("length_info"),
-                )
-                with gr.Row():
-                    top_k = gr.Number(
-                        0, label=say("top_k"), info=say("top_k_info"), precision=0, minimum=0, min_width=100
-                    )
-                    top_p = gr.Number(
-                        1.0,
-                        label=say("top_p"),
-                        info=say("top_p_info"),
-                        minimum=0.01,
-                        maximum=1,
-                        step=0.05,
-                        min_width=100,
-                    )
-                    seed = gr.Number(
-                        -1, label=say("seed"), info=say("seed_info"), precision=0, minimum=-1, min_width=100
-                    )
-            with gr.Column(scale=3, min_width=320):
-                with gr.Row():
-                    write = gr.Button(say("generate"), variant="primary", min_width=90)
-                    stop = gr.Button(say("stop"), min_width=90)
-                written = gr.Textbox(
-                    label=say("written"),
-                    lines=20,
-                    max_lines=28,
-                    interactive=False,
-                    elem_classes="written",
-                    buttons=["copy"],
-                    autoscroll=True,
-                )
-                note = gr.Markdown()
+@dataclass(frozen=True)
+class Desk:
+    """The run that writes, and how."""
 
-    def refresh(remembered: str, chosen: str | None, watched: str | None) -> list[Any]:
+    run: gr.Dropdown
+    cell: gr.Radio
+    about: gr.Markdown
+    prompt: gr.Textbox
+    length: gr.Slider
+    temperature: gr.Slider
+    top_k: gr.Number
+    top_p: gr.Number
+    seed: gr.Number
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        """In the order of `Acts.write`."""
+        return [self.run, self.prompt, self.length, self.temperature, self.top_k, self.top_p, self.seed]
+
+
+def generate_tab(board: JobBoard, visit: Visit) -> None:
+    """The tab, its components and their wiring."""
+    with gr.Tab(say("tab_generate"), id="generate") as tab, gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            desk = _desk(board)
+        with gr.Column(scale=3, min_width=320):
+            with gr.Row():
+                write = gr.Button(say("generate"), variant="primary", min_width=90)
+                stop = gr.Button(say("stop"), min_width=90)
+            written = gr.Textbox(
+                label=say("written"),
+                lines=20,
+                max_lines=28,
+                interactive=False,
+                elem_classes="written",
+                buttons=["copy"],
+            )
+            note = gr.Markdown()
+    acts = Acts(board)
+    writing = gr.on(
+        [write.click, desk.prompt.submit], acts.write, desk.inputs, [written, note],
+        concurrency_limit=4, show_progress="hidden", api_visibility="private",
+    )  # fmt: skip
+    stop.click(None, cancels=[writing], queue=False, api_visibility="private")
+    known = [desk.cell, desk.about]
+    desk.run.input(acts.about, desk.run, known, **QUIET)
+    chosen = desk.cell.input(acts.choose_cell, [desk.cell, desk.run, visit.runs], desk.run, **QUIET)
+    chosen.then(acts.about, desk.run, known, **QUIET)
+    for opened in (tab.select, visit.recalled.then):
+        opened(acts.refresh, [visit.runs, desk.run, visit.run], [desk.run, *known], **QUIET)
+
+
+def _desk(board: JobBoard) -> Desk:
+    run = gr.Dropdown([], label=say("run"), interactive=True)
+    cell = gr.Radio([(name.upper(), name) for name in CELLS], label=say("cell"), value=None)
+    about = gr.Markdown()
+    prompt = gr.Textbox(label=say("prompt"), info=say("prompt_hint"), lines=2, max_length=MAX_PROMPT)
+    warmth = {"label": say("temperature"), "info": say("temperature_info")}
+    temperature = gr.Slider(0, 2, value=DEFAULTS.temperature, step=0.05, **warmth)
+    most = min(10_000, board.limits.characters)
+    length = gr.Slider(50, most, value=DEFAULTS.length, step=50, label=say("length"), info=say("length_info"))
+    with gr.Row():
+        small = {"min_width": 100}
+        top_k = gr.Number(0, label=say("top_k"), info=say("top_k_info"), precision=0, minimum=0, **small)
+        top_p = gr.Number(1.0, label=say("top_p"), info=say("top_p_info"), minimum=0.01, maximum=1, step=0.05, **small)
+        seed = gr.Number(-1, label=say("seed"), info=say("seed_info"), precision=0, minimum=-1, **small)
+    return Desk(run, cell, about, prompt, length, temperature, top_k, top_p, seed)
+
+
+class Acts:
+    """What the buttons of this tab do."""
+
+    def __init__(self, board: JobBoard) -> None:
+        self.board = board
+        self.speakers = Recent(speaker, most=8)
+
+    def _speaker(self, name: str | None) -> tuple[Checkpoint, Folded]:
+        folder = folder_of(name)
+        return self.speakers.get(folder, version_of(folder))
+
+    def refresh(self, remembered: str, chosen: str | None, watched: str | None) -> list[Any]:
         """The runs there are now; the chosen one stays, else the one that is being watched, else the newest."""
         names = visible_runs(remembered)
         value = next((name for name in (chosen, watched) if name in names), names[0] if names else None)
-        return [gr.Dropdown(names, value=value), *show(value)]
+        return [gr.Dropdown(names, value=value), *self.about(value)]
 
-    def show(name: str | None) -> list[Any]:
+    def about(self, name: str | None) -> list[Any]:
+        """The cell of a run, and a line on it."""
         try:
-            checkpoint, _ = speakers.get(folder_of(name), version_of(folder_of(name)))
+            checkpoint, _ = self._speaker(name)
         except CharlmError as error:
             return [None, say("no_runs") if not name else views.plain(str(error))]
         return [checkpoint.config.model.cell, views.run_view(checkpoint.config, checkpoint.step, checkpoint.loss)]
 
-    def choose_cell(wanted: str, name: str | None, remembered: str) -> Any:
+    def choose_cell(self, wanted: str, name: str | None, remembered: str) -> Any:
         """The run of the same text that has this cell, else the newest one that has it."""
         return _run_with_cell(wanted, name, visible_runs(remembered)) or gr.Dropdown()
 
-    def speak(name: str, text: str, *values: Any) -> Iterator[tuple[str, str]]:
-        try:
-            checkpoint, folded = speakers.get(folder_of(name), version_of(folder_of(name)))
-            config = _sample_config(board, *values)
-            known = checkpoint.vocabulary.encode_prompt((text or "")[:10_000])
-        except CharlmError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        notes = _replaced(known.replaced)
-        began, shown, so_far, count = time.monotonic(), 0.0, [known.text], 0
+    def write(self, name: str, prompt: str, *values: Any) -> Iterator[tuple[str, str]]:
+        """The text so far and a note on it, some twenty times a second."""
+        with sentences():
+            checkpoint, folded = self._speaker(name)
+            config = _sample_config(self.board, *values)
+            known = checkpoint.vocabulary.encode_prompt((prompt or "")[:MAX_PROMPT])
+        notes, text = _replaced(known.replaced), [known.text]
+        began = shown = time.monotonic()
         for char in generate(folded, checkpoint.vocabulary, known.text, config):
-            so_far.append(char)
-            count += 1
+            text.append(char)
             if time.monotonic() - shown > REFRESH_SECONDS:
                 shown = time.monotonic()
-                yield "".join(so_far), notes
-        speed = count / max(1e-6, time.monotonic() - began)
-        yield "".join(so_far), f"{notes} {say('wrote', chars=count, speed=speed, seed=config.seed)}"
-
-    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    inputs = [run, prompt, length, temperature, top_k, top_p, seed]
-    writing = gr.on(
-        [write.click, prompt.submit],
-        speak,
-        inputs,
-        [written, note],
-        concurrency_limit=4,
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    stop.click(None, cancels=[writing], queue=False, api_visibility="private")
-    run.input(show, run, [cell, about], **quiet)
-    cell.input(choose_cell, [cell, run, visit.runs], run, **quiet).then(show, run, [cell, about], **quiet)
-    tab.select(refresh, [visit.runs, run, visit.run], [run, cell, about], **quiet)
-    visit.recalled.then(refresh, [visit.runs, run, visit.run], [run, cell, about], **quiet)
-    return tab
+                yield "".join(text), notes
+        speed = config.length / max(1e-6, time.monotonic() - began)
+        yield "".join(text), f"{notes} {say('wrote', chars=config.length, speed=speed, seed=config.seed)}"
 
 
 def _run_with_cell(wanted: str, name: str | None, names: list[str]) -> str | None:

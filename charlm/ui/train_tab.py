@@ -13,17 +13,18 @@ from charlm.corpora import load_corpus, named_corpora
 from charlm.corpus import Corpus, corpus_from_bytes, corpus_from_text
 from charlm.errors import CharlmError, LimitError, TextError
 from charlm.jobs import JobBoard
-from charlm.recipes import DEFAULT_SECONDS, RECIPES, plan, recipe_named, text_config
+from charlm.recipes import DEFAULT_SECONDS, PRESETS, RECIPES, plan, recipe_named, text_config
 from charlm.ui import views
 from charlm.ui.form import Form, make_form
 from charlm.ui.live_plot import LivePlot
 from charlm.ui.runs import Follower, Recent, begin_run, folder_of, owner_of
-from charlm.ui.visit import REMEMBER, Visit
+from charlm.ui.visit import QUIET, REMEMBER, Visit, sentences
 from charlm.ui.words import say
 
 SIZES = (64, 128, 256, 384, 512)
 LIKELY_CELLS = ("lstm", "gru", "rnn")
 POLL_SECONDS = 1.0
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 8}
 Values = Mapping[gr.components.Component, Any]
 
 
@@ -59,74 +60,99 @@ class Settings:
         return {self.recipe, self.cell, self.size, self.seconds, *more}
 
 
+@dataclass(frozen=True)
+class Screen:
+    """Where a run is watched."""
+
+    plot: LivePlot
+    status: gr.Markdown
+    sample: gr.Textbox
+    timer: gr.Timer
+    stop: gr.Button
+    resume: gr.Button
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.plot, self.status, self.sample, self.timer, self.stop, self.resume]
+
+
 def train_tab(board: JobBoard, visit: Visit) -> None:
     """The components and their wiring."""
-    followers = Recent(Follower, most=256)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            source, report, preview = _source(board)
+            source, report, preview = _source()
             settings = _settings(board)
         with gr.Column(scale=3, min_width=320):
-            with gr.Row():
-                train = gr.Button(say("train"), variant="primary", min_width=90)
-                stop = gr.Button(say("stop"), interactive=False, min_width=90)
-                resume = gr.Button(say("resume"), interactive=False, min_width=90)
-            status = gr.Markdown(say("idle"), elem_classes="status")
-            plot = LivePlot(views.empty_plot_view(), elem_id="loss-plot")
-            sample = gr.Textbox(label=say("sample"), lines=8, max_lines=14, interactive=False, elem_classes="written")
-    timer = gr.Timer(POLL_SECONDS, active=False)
-    shown = [plot, status, sample, timer, stop, resume]
+            train, screen = _screen()
+    acts = Acts(board, visit, source, settings)
+    poll = {"fn": acts.poll, "inputs": visit.run, "outputs": screen.outputs, **QUIET}
+    screen.timer.tick(**poll)
+    visit.recalled.then(**poll)
+    inputs = {visit.owner, *source.inputs, *settings.inputs}
+    begun = train.click(acts.start, inputs, visit.run, show_progress_on=[screen.status], **PRIVATE)
+    begun.success(**poll).then(None, visit.run, visit.runs, js=REMEMBER)
+    screen.resume.click(acts.go_on, [visit.run, visit.owner], visit.run, **QUIET).success(**poll)
+    screen.stop.click(acts.end, visit.run, None, **QUIET)
+    _wire_report(board, visit, source, settings, report, preview)
 
-    def poll(run: str) -> list[Any]:
+
+class Acts:
+    """What the buttons and the clock of this tab do."""
+
+    def __init__(self, board: JobBoard, visit: Visit, source: Source, settings: Settings) -> None:
+        self.board, self.visit, self.source, self.settings = board, visit, source, settings
+        self.followers = Recent(Follower, most=256)
+
+    def poll(self, run: str) -> list[Any]:
+        """The outputs of Screen. A run that is not there, or no longer, leaves the screen as it was at first."""
         try:
             folder = folder_of(run)
-        except CharlmError:  # no run yet, or one that is gone
+        except CharlmError:
             off = gr.Button(interactive=False)
             return [views.empty_plot_view(), say("idle"), "", gr.Timer(active=False), off, off]
-        view = board.view(run)
-        with followers.get(folder).history() as history:
+        view = self.board.view(run)
+        is_over = view.state == "ended"
+        with self.followers.get(folder).history() as history:
             label, text = views.sample_view(history)
-            is_over = view.state == "ended"
             can_resume = is_over and (history.finished is None or history.finished.reason == "stopped")
             return [
                 views.plot_view(run, history), views.status_view(run, history, view), gr.Textbox(text, label=label),
                 gr.Timer(active=not is_over), gr.Button(interactive=not is_over), gr.Button(interactive=can_resume),
             ]  # fmt: skip
 
-    def start(values: Values, request: gr.Request) -> str:
-        try:
-            owner = owner_of(values[visit.owner], request.session_hash)
-            return _start(board, source, settings, values, owner)
-        except CharlmError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+    def start(self, values: Values, request: gr.Request) -> str:
+        """Begin the run that the form describes; its name."""
+        owner = owner_of(values[self.visit.owner], request.session_hash)
+        with sentences():
+            return _start(self.board, self.source, self.settings, values, owner)
 
-    def go_on(run: str, token: str, request: gr.Request) -> str:
-        try:
-            board.start(folder_of(run), owner_of(token, request.session_hash))
-        except CharlmError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+    def go_on(self, run: str, token: str, request: gr.Request) -> str:
+        """Queue a run that was stopped once more."""
+        with sentences():
+            self.board.start(folder_of(run), owner_of(token, request.session_hash))
         return run
 
-    def end(run: str) -> None:
-        board.stop(folder_of(run).name)
+    def end(self, run: str) -> None:
+        """Stop it, and keep it."""
+        with sentences():
+            self.board.stop(folder_of(run).name)
 
-    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    private = {"api_visibility": "private", "concurrency_limit": 8}
-    timer.tick(poll, visit.run, shown, **quiet)
-    visit.recalled.then(poll, visit.run, shown, **quiet)
-    begun = train.click(
-        start, {visit.owner, *source.inputs, *settings.inputs}, visit.run, show_progress_on=[status], **private
-    )
-    begun.success(poll, visit.run, shown, **quiet).then(None, visit.run, visit.runs, js=REMEMBER)
-    resume.click(go_on, [visit.run, visit.owner], visit.run, **quiet).success(poll, visit.run, shown, **quiet)
-    stop.click(end, visit.run, None, **quiet)
-    _wire_report(board, visit, source, settings, report, preview)
+
+def _screen() -> tuple[gr.Button, Screen]:
+    with gr.Row():
+        train = gr.Button(say("train"), variant="primary", min_width=90)
+        stop = gr.Button(say("stop"), interactive=False, min_width=90)
+        resume = gr.Button(say("resume"), interactive=False, min_width=90)
+    status = gr.Markdown(say("idle"), elem_classes="status")
+    plot = LivePlot(views.empty_plot_view(), elem_id="loss-plot")
+    sample = gr.Textbox(label=say("sample"), lines=8, max_lines=14, interactive=False, elem_classes="written")
+    return train, Screen(plot, status, sample, gr.Timer(POLL_SECONDS, active=False), stop, resume)
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------
 
 
-def _source(board: JobBoard) -> tuple[Source, gr.Markdown, gr.Textbox]:
+def _source() -> tuple[Source, gr.Markdown, gr.Textbox]:
     kinds = [(say("source_named"), "named"), (say("source_pasted"), "pasted"), (say("source_file"), "file")]
     kind = gr.Radio(kinds, value="named", label=say("text"))
     names = [(f"{one.title} ({one.name})" if one.kind != "toy" else one.name, one.name) for one in named_corpora()]
@@ -140,7 +166,7 @@ def _source(board: JobBoard) -> tuple[Source, gr.Markdown, gr.Textbox]:
     chosen = {"named": name, "pasted": pasted, "file": file}
     kind.change(
         lambda value: [part.__class__(visible=key == value) for key, part in chosen.items()],
-        kind, list(chosen.values()), queue=False, show_progress="hidden", api_visibility="private",
+        kind, list(chosen.values()), **QUIET,
     )  # fmt: skip
     return Source(kind, name, pasted, file, reading), report, preview
 
@@ -198,11 +224,7 @@ def _settings(board: JobBoard) -> Settings:
     most = min(1800, board.limits.seconds)
     seconds = gr.Slider(5, most, value=DEFAULT_SECONDS, step=5, label=say("seconds"), info=say("seconds_info"))
     recipe = gr.Dropdown(recipes, value="", label=say("recipe"))
-    fitted = [cell, size, seconds]  # a recipe has its own
-    recipe.change(
-        lambda name: [part.__class__(interactive=not name) for part in fitted], recipe, fitted,
-        show_progress="hidden", api_visibility="private",
-    )  # fmt: skip
+    recipe.change(_what_a_recipe_leaves, recipe, [cell, size, seconds], **QUIET)
     with gr.Accordion(say("more"), open=False):
         gr.Markdown(say("more_info"))
         model = make_form(ModelConfig, without=("cell", "hidden_size"))
@@ -210,17 +232,21 @@ def _settings(board: JobBoard) -> Settings:
     return Settings(recipe, cell, size, seconds, model, training)
 
 
+def _what_a_recipe_leaves(name: str) -> list[Any]:
+    """A preset leaves the network to choose, a tutorial nothing."""
+    is_free = not name or recipe_named(name) in PRESETS
+    return [gr.Radio(interactive=is_free), gr.Dropdown(interactive=is_free), gr.Slider(interactive=not name)]
+
+
 def _start(board: JobBoard, source: Source, settings: Settings, values: Values, owner: str) -> str:
     """Begin the run that the form describes; its name."""
     recipe = values[settings.recipe]
     model, training = settings.model.read(values), settings.training.read(values)
-    if not recipe:
+    if not recipe or recipe_named(recipe) in PRESETS:
         model["cell"] = values[settings.cell]
         model |= {"hidden_size": int(values[settings.size])} if values[settings.size] else {}
-        if not any(training.get(name) for name in ("steps", "epochs")):
-            training["seconds"] = float(values[settings.seconds])
-    else:
-        recipe_named(recipe)
+    if not recipe and not any(training.get(name) for name in ("steps", "epochs")):
+        training["seconds"] = float(values[settings.seconds])
     corpus = _read(board, source, values, recipe)
     stem = values[source.name] if values[source.kind] == "named" else Path(corpus.title).stem
     return begin_run(board, owner, stem, corpus, plan(corpus, recipe, model, training))

@@ -1,15 +1,22 @@
-"""What the tabs of one open page share, and what the browser remembers. Knows nothing of training.
+"""What the tabs of one open page share, and what the browser remembers between visits. Knows nothing of training.
 
 The browser keeps three things: the visitor's token, which owns his jobs, the run he watches, and the runs he made. They
 are given back at every load by a script that works with storage blocked, as inside a Space's frame (then only the
 memory is lost).
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.events import Dependency
 
+from charlm.errors import CharlmError
+
+# Of events that are answered at once: outside Gradio's queue, and no part of the API.
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 REMEMBER = """(run) => {
     let runs = [];
     try {
@@ -45,3 +52,12 @@ def new_visit(page: gr.Blocks) -> Visit:
     """The hidden components, to be made inside the page."""
     owner, run, runs = (gr.Textbox(visible=False, max_length=8192) for _ in range(3))
     return Visit(owner, run, runs, page.load(None, None, [owner, run, runs], js=RECALL))
+
+
+@contextlib.contextmanager
+def sentences() -> Iterator[None]:
+    """An error for people is shown as its one sentence, without a trace in the log."""
+    try:
+        yield
+    except CharlmError as error:
+        raise gr.Error(str(error), print_exception=False) from error
