@@ -60,7 +60,7 @@ class Evaluated:
 class Measured:
     """A figure on the same validation text made outside the loop: a yardstick, or the final loss under a protocol."""
 
-    name: str  # "5-gram", "xz", ...; "stream", "cold-256"
+    name: str  # "5-gram", "xz", "entropy" (known of a toy language) ...; "stream", "cold-256"
     loss: float
 
 

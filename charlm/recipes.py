@@ -113,6 +113,8 @@ def plan(corpus: Corpus, recipe: str, model: Mapping[str, Any], training: Mappin
         base_model["embedding_size"] = model.get("hidden_size", base_model["hidden_size"])
     settings = TrainConfig(**{**base_training, **training})
     settings, notes = _fitted_streams(settings, len(corpus.train))
+    if "seconds" in budget and settings.epochs:
+        notes += (f"{settings.epochs:g} passes over a text of this length take less than {budget['seconds']:g} s",)
     return Plan(ModelConfig(**{**base_model, **model}), settings, recipe, notes)
 
 
@@ -158,7 +160,8 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
         "embedding_dropout": 0.1 if passes > 20 else 0.0,
     }  # fmt: skip
     training = {
-        "streams": streams, "window": window, "precision": "auto", "weight_decay": 0.05 if passes > 10 else 0.01,
+        "streams": streams, "window": window, "precision": "auto", "learning_rate": 0.012, "muon_rate": 0.025,
+        "weight_decay": 0.05 if passes > 10 else 0.01,
         "average": round(min(0.9995, max(0.9, 1 - 10 / max(steps, 1))), 4), **budget,
     }  # fmt: skip
     return network, training

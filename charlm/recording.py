@@ -28,6 +28,7 @@ from charlm.checkpoint import (
     write_training,
 )
 from charlm.config import SampleConfig, TrainConfig
+from charlm.corpora import toy_of
 from charlm.evaluation import PROTOCOLS, loss_under
 from charlm.events import Evaluated, Event, Events, Finished, Measured, Sampled, Saved, Started, Step
 from charlm.log import append, locked_log, read_events
@@ -151,9 +152,11 @@ def _told(events: Iterator[Event]) -> Told:
 
 
 def _yardsticks(trainer: Trainer, told: Told) -> Events:
-    for one in yardsticks(trainer.corpus):
+    toy = toy_of(trainer.corpus)
+    known = [Measured("entropy", toy.entropy_rate)] if toy else []
+    for one in (*known, *(Measured(one.name, one.loss) for one in yardsticks(trainer.corpus))):
         if one.name not in told.yardsticks:
-            yield Measured(one.name, one.loss)
+            yield one
 
 
 def _final_losses(trainer: Trainer, folder: Path, told: frozenset[str]) -> Events:

@@ -132,6 +132,7 @@ class Progress:
 
     def _write(self, text: str) -> None:
         self.bar.write(text, file=sys.stdout)
+        sys.stdout.flush()  # `| tee log` shows it now
 
     def close(self) -> None:
         self.bar.close()

@@ -60,7 +60,7 @@ def test_the_examples_are_all_kinds() -> None:
 def test_every_event_round_trips(event: Event) -> None:
     line = to_line(event)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        event.step = event.loss = 0  # facts do not change
+        setattr(event, dataclasses.fields(event)[0].name, 0)  # facts do not change
     assert line.count("\n") == 1 and line.endswith("\n") and "\r" not in line
     assert json.loads(line)["event"] == type(event).__name__
     assert fields_of(from_line(line)) == fields_of(event)

@@ -78,11 +78,12 @@ def test_a_torn_line_in_the_middle_is_left_out(tmp_path: Path) -> None:
 
 def test_a_reader_goes_on_from_where_he_left_off(tmp_path: Path) -> None:
     reader = LogReader(tmp_path)
-    assert reader.read().started is None
+    begun = reader.read()
+    assert begun.started is None
     for last in range(1, 2000, 100):
         write(tmp_path, steps(last, last + 99))
         assert reader.read() == LogReader(tmp_path).read() == history_of(steps(1, last + 99))
-        assert reader.read().train.x == history_of(read_events(tmp_path)).train.x
+        assert reader.read() is begun  # what was read is not read again
 
 
 @pytest.mark.parametrize("polls", [(), ("cut",), ("cut", "some"), ("some",)])

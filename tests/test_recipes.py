@@ -116,11 +116,12 @@ def test_any_text_that_can_be_learned_can_be_planned_and_begun(recipe: str, char
 
 
 def test_what_was_fitted_is_told_in_a_sentence() -> None:
-    found = plan(tiny.corpus(1000), "", {}, {"streams": 500, "window": 64})
+    found = plan(tiny.corpus(1000), "", {}, {"streams": 500, "window": 64, "seconds": 60})
     assert found.training.streams < 500
     assert found.notes == (
         "900 characters are too few for 500 streams of windows of 64:"
         f" fitted to {found.training.streams} of {found.training.window}",
+        f"{found.training.epochs:g} passes over a text of this length take less than 60 s",
     )
     assert plan(tiny.corpus(200_000), "", {}, {"streams": 500, "window": 64}).notes == ()
 
@@ -150,10 +151,10 @@ def test_more_time_or_text_never_makes_the_network_smaller(cell: str) -> None:
 
 
 def test_the_more_often_a_text_is_read_the_more_dropout() -> None:
-    rates = [fitted(100_000, seconds)[0].dropout for seconds in (1, 30, 180, 600)]
-    assert rates == sorted(rates) and rates[0] == 0 and 0.2 < rates[-1] <= 0.6
+    rates = [fitted(chars, 60)[0].dropout for chars in sorted(CORPORA, reverse=True)]
+    assert rates == sorted(rates) and rates[0] < rates[-1] <= 0.6
     rates = [plan(CORPORA[100_000], "", {}, {"epochs": float(e)}).model.dropout for e in (1, 5, 20, 60)]
-    assert rates == sorted(rates) and rates[0] == 0 and rates[-1] > 0.3
+    assert rates == sorted(rates) and rates[0] == 0 and rates[-1] > 0.2
 
 
 def test_a_short_text_is_not_read_for_ever() -> None:

@@ -174,9 +174,9 @@ def test_a_few_zero_bytes_do_not_make_utf16(text: str, nuls: int) -> None:
 
 
 def test_zero_bytes_anywhere_between_words_do_not_make_utf16() -> None:
-    """Two letters side by side are a Chinese character in UTF-16; where the zero bytes stand tells that they are not."""
-    dice, least = random.Random(0), 60
-    words = ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=dice.randint(3, 12))) for _ in range(least)]
+    """Two letters side by side are a Chinese character in UTF-16; where the zero bytes stand tells what they are."""
+    dice = random.Random(0)
+    words = ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=dice.randint(3, 12))) for _ in range(60)]
     data = "\0".join(words).encode()
     assert len(data[: len(data) // 2 * 2].decode("utf-16-le")) == len(data) // 2
     found = read(data)
@@ -345,10 +345,10 @@ def test_what_a_control_character_kept_apart_is_joined() -> None:
 @pytest.mark.parametrize("marks", ["\u0301\u0316", "\u0301", "\U0001d165\U0001d16d"])
 def test_a_mountain_of_accents_is_refused(marks: str) -> None:
     """Python sorts the marks of a letter by insertion: 200,000 would take a minute, a million half an hour."""
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(TextError, match=r"More than 100 accents follow one letter \(character 10\)"):
         clean_text("Zalgo e\u0301a" + marks * 200_000)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_many_accents_are_composed_like_few() -> None:
@@ -440,7 +440,7 @@ LARGE = {  # 50 MB in one line each
 
 @pytest.mark.parametrize("name", LARGE)
 def test_fifty_megabytes_in_one_line(name: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     found = read(LARGE[name])
-    assert time.perf_counter() - began < 10  # takes under 2; a loop over characters takes over 20
+    assert time.process_time() - began < 10  # takes under 2; a loop over characters takes over 20
     assert found.report.chars > 60_000

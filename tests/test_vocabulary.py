@@ -106,9 +106,9 @@ def test_long_texts_are_counted_encoded_and_decoded_without_loops() -> None:
     text = "".join(random.Random(0).choices("abc é中文\n", k=10_000)) * 500
     counts = count_symbols(text)
     made = build_vocabulary(counts)[0]
-    began = time.perf_counter()
+    began = time.process_time()
     assert made.decode(made.encode(text)) == text and count_symbols(text) == counts
-    assert time.perf_counter() - began < len(text) * 100e-9
+    assert time.process_time() - began < len(text) * 100e-9
 
 
 # --- which symbols ---

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from charlm.config import TextConfig
 from charlm.corpora.downloads import DOWNLOADS, fetch
-from charlm.corpora.toys import TOYS, find_toy
+from charlm.corpora.toys import TOYS, Toy, find_toy
 from charlm.corpus import Corpus, corpus_from_bytes, corpus_from_text
 from charlm.errors import CorpusError
 
@@ -64,3 +64,10 @@ def load_corpus(name: str, config: TextConfig | None = None) -> Corpus:
         "There is no file and no corpus {name!r}. Corpora: {names}.",
         name=name, names=", ".join(one.name for one in named_corpora()),
     )  # fmt: skip
+
+
+def toy_of(corpus: Corpus) -> Toy | None:
+    """The toy language that a corpus is in, told by its title and its text; None for any other text."""
+    toy = find_toy(corpus.title)
+    is_same = toy is not None and load_corpus(toy.name, corpus.config).digest == corpus.digest
+    return toy if is_same else None

@@ -13,7 +13,7 @@ from charlm.metrics import bits_per_char
 from charlm.ui.words import say
 
 PREVIEW_CHARS = 300
-LEVELS = ("uniform", "1-gram", "2-gram", "3-gram")  # and the best n-gram, and xz
+LEVELS = ("entropy", "uniform", "1-gram", "2-gram", "3-gram")  # and the best n-gram, and xz
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # all of ASCII: any of it may mean something to Markdown, HTML or LaTeX
 
 

@@ -18,9 +18,9 @@ MB = 1_000_000
 
 def row_also(scale: Scale) -> Row:
     """A file of so many MB, from the disk to its ids; a history of so many steps; a short run's evaluations."""
-    whole, events, seconds = scale.pick(100, 30) * MB, scale.pick(1_000_000, 100_000), scale.pick(20, 5)
+    whole, events, seconds = scale.pick(100, 30) * MB, scale.pick(1_000_000, 100_000), scale.pick(20, 4)
     figures, detail = [], []
-    for name, file in (("English", "tinyshakespeare.txt"), ("French", "moliere.txt")):
+    for name, file in (("reading English", "tinyshakespeare.txt"), ("reading French", "moliere.txt")):
         speeds = {size: _reading(file, size) for size in (whole // 10, whole)}
         figures.append(Figure(name, speeds[whole], "MB/s", 20))
         detail.append(f"{name}: " + ", ".join(f"{speed:.0f} MB/s of {size // MB} MB" for size, speed in speeds.items()))
@@ -34,7 +34,7 @@ def row_also(scale: Scale) -> Row:
     ]
     detail += [f"a history of {events:,} steps and {events // 100:,} evaluations pickles to {size:,} bytes", f"{run}"]
     return Row(
-        "also", "text read, counted, encoded; points of a history; evaluation's share of the training seconds",
+        "also", "text read, counted and encoded; a history's points; evaluation's share of the training seconds",
         f"{whole // MB} MB of the tutorials' texts repeated, file -> corpus (decoding, conventions, counts, ids,"
         f" digest), MB of UTF-8 a second; History after {events:,} steps; a recorded run of {seconds} s",
         tuple(figures), tuple(detail),

@@ -30,8 +30,10 @@ from tests.bench.row import Figure, Row, Scale
 PUBLISHED_LOSS = 1.5117  # the LSTM notebook's test loss after its 20 epochs
 NOTEBOOK_EPOCHS, NOTEBOOK_CHARS = 20, 100_000
 NANOGPT_LOSS = 1.886  # nanoGPT's recipe for a CPU, 80 s on this machine
-BUDGETS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0, 30.0)  # seconds that are tried
+NOTEBOOK_BUDGETS = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 13.0)  # seconds that are tried
+NANOGPT_BUDGETS = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 13.0, 16.0)
 STREAM, COLD = "stream", "cold-256"
+FEW = "shortened: two budgets and one seed were tried"
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,17 @@ def train(corpus: Corpus, recipe: str, model: dict[str, Any], training: dict[str
 
 
 def seconds_to(corpus: Corpus, target: float, protocol: str, seeds: int, budgets: tuple[float, ...]) -> list[list[Run]]:
-    """Runs of rising budgets, each fitted to its budget, up to the first whose median over seeds reaches the target."""
+    """Runs of rising budgets, each fitted to its budget, up to the first one that reaches the target.
+
+    It counts as reached when seed 0 reaches it (else the other seeds are not run) and the middle one of all does.
+    """
     tried: list[list[Run]] = []
     for seconds in budgets:
-        tried.append([train(corpus, "", {}, {"seconds": seconds, "seed": seed}) for seed in range(seeds)])
-        if statistics.median(run.losses[protocol] for run in tried[-1]) <= target:
-            break
+        tried.append([train(corpus, "", {}, {"seconds": seconds})])
+        if tried[-1][0].losses[protocol] <= target:
+            tried[-1] += [train(corpus, "", {}, {"seconds": seconds, "seed": seed}) for seed in range(1, seeds)]
+            if reached(tried, target, protocol):
+                break
     return tried
 
 
@@ -129,17 +136,16 @@ def row_1(scale: Scale) -> Row:
     loop = Notebook(source.corpus, epochs)
     loop.run(epochs // 2)
     target = PUBLISHED_LOSS if source.is_real else loop.validation_losses[-1]
-    budgets = scale.pick(BUDGETS, BUDGETS[2::3])
-    tried = seconds_to(source.corpus, target, STREAM, scale.pick(3, 1), budgets)
+    tried = seconds_to(source.corpus, target, STREAM, scale.pick(3, 1), scale.pick(NOTEBOOK_BUDGETS, (3.0, 6.0)))
     loop.run(epochs - epochs // 2)
     ours = reached(tried, target, STREAM)
     times = loop.seconds / ours.seconds if ours else None
     return Row(
-        "1", f"LSTM notebook's data: time to its published test loss {PUBLISHED_LOSS}, against its own 20 epochs",
+        "1", f"LSTM notebook's data: time to its published test loss {PUBLISHED_LOSS} (stream), against its 20 epochs",
         "stream, all of the last 10 % of moliere[:100000]; ours: the smallest of some budgets whose run, fitted to that"
         " budget, ends at the loss or below (median of seeds); training seconds on both sides",
         (Figure("sooner", times, "x", 15, 25),),
-        (*loop.describe(), *(f"ours: {run}" for runs in tried for run in runs)), source.unjudged,
+        (*loop.describe(), *(f"ours: {run}" for runs in tried for run in runs)), source.unjudged or scale.pick("", FEW),
     )  # fmt: skip
 
 
@@ -147,22 +153,22 @@ def row_2(scale: Scale) -> Row:
     source = texts.moliere(NOTEBOOK_CHARS)
     loop = Notebook(source.corpus, NOTEBOOK_EPOCHS)
     loop.run(scale.pick(4, 1))
-    seconds = round(loop.seconds * scale.pick(1, 1 / 5), 1)
+    seconds = round(loop.seconds * scale.pick(1, 1 / 8), 1)
     run = train(source.corpus, "", {}, {"seconds": seconds})
     return Row(
-        "2", "LSTM notebook's data: validation loss in the time that its 20 epochs take",
+        "2", "LSTM notebook's data: validation loss (stream) in the time that its 20 epochs take",
         f"stream, all of the last 10 % of moliere[:100000]; {seconds} s of training, settings fitted to it",
         (Figure("", run.losses[STREAM], "nats", 1.38, 1.35, is_less_better=True),), (*loop.describe(), f"ours: {run}"),
-        source.unjudged or scale.pick("", "shortened: in a fifth of that time"),
+        source.unjudged or scale.pick("", "shortened: in an eighth of that time"),
     )  # fmt: skip
 
 
 def row_3(scale: Scale) -> Row:
-    return _preset("3", "good", 180, scale.pick(0, 18), {COLD: (1.455, 1.44), STREAM: (1.435, 1.42)})
+    return _preset("3", "good", 180, scale.pick(0, 12), {COLD: (1.455, 1.44), STREAM: (1.435, 1.42)})
 
 
 def row_4(scale: Scale) -> Row:
-    return _preset("4", "best", 1200, scale.pick(0, 18), {COLD: (1.41, 1.38), STREAM: (1.388, 1.36)})
+    return _preset("4", "best", 1200, scale.pick(0, 10), {COLD: (1.41, 1.38), STREAM: (1.388, 1.36)})
 
 
 def _preset(row: str, recipe: str, seconds: int, shortened: int, goals: dict[str, tuple[float, float]]) -> Row:
@@ -181,26 +187,26 @@ def _preset(row: str, recipe: str, seconds: int, shortened: int, goals: dict[str
 
 def row_5(scale: Scale) -> Row:
     source = texts.shakespeare()
-    tried = seconds_to(source.corpus, NANOGPT_LOSS, COLD, scale.pick(3, 1), scale.pick(BUDGETS, BUDGETS[3::3]))
+    tried = seconds_to(source.corpus, NANOGPT_LOSS, COLD, scale.pick(3, 1), scale.pick(NANOGPT_BUDGETS, (4.0, 8.0)))
     ours = reached(tried, NANOGPT_LOSS, COLD)
     return Row(
-        "5", f"tinyshakespeare: training time to {NANOGPT_LOSS}, nanoGPT's result on this CPU after 80 s",
+        "5", f"tinyshakespeare: training time to {NANOGPT_LOSS} (cold-256), nanoGPT's result on this CPU after 80 s",
         "cold-256 (nanoGPT scores crops), all of the last 10 %; the smallest of some budgets whose run, fitted to that"
         " budget, ends at the loss or below (median of seeds)",
         (Figure("", ours.seconds if ours else None, "s", 10, 5, is_less_better=True),),
-        tuple(str(run) for runs in tried for run in runs), source.unjudged,
+        tuple(str(run) for runs in tried for run in runs), source.unjudged or scale.pick("", FEW),
     )  # fmt: skip
 
 
 def row_6(scale: Scale) -> Row:
-    source, shortened = texts.shakespeare(), scale.pick(0, 12)
+    source, shortened = texts.shakespeare(), scale.pick(0, 6)
     figures, detail = [], []
     for cell, goal, aim in (("gru", 1.49, 1.45), ("rnn", 1.525, 1.49)):
         run = train(source.corpus, "good", {"cell": cell}, {"seconds": shortened} if shortened else {})
         figures.append(Figure(cell.upper(), run.losses[COLD], "nats", goal, aim, is_less_better=True))
         detail.append(str(run))
     return Row(
-        "6", "tinyshakespeare, `good` for GRU and RNN: validation loss after 180 s of training",
+        "6", "tinyshakespeare, `good` for GRU and RNN: validation loss (cold-256) after 180 s of training",
         "cold-256, all of the last 10 %, the weights that the run publishes", tuple(figures), tuple(detail),
         source.unjudged or (f"shortened: {shortened} s of training" if shortened else ""),
     )  # fmt: skip

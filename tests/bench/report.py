@@ -57,9 +57,8 @@ def markdown(results: Results) -> str:
 
 def readme_table(results: Results) -> str:
     """The README's table: what was measured, and how the goal stood."""
-    rows = [row for row in results.rows if row.figures]
-    cells = ((row.row, row.what, _measured(row), _goals(row, "goal")) for row in rows)
-    table = _table(("", "what", "measured", "goal: at least"), cells)
+    cells = ((row.row, row.what, _measured(row), _goals(row, "goal"), VERDICTS[row.is_met]) for row in results.rows)
+    table = _table(("", "what", "measured", "at least", "met"), cells)
     return f"{table}\n{machine_line(results.machine)}\n"
 
 
@@ -88,7 +87,7 @@ def _full_cells(row: Row) -> tuple[str, ...]:
 
 def _measured(row: Row) -> str:
     if not row.figures:
-        return row.unjudged.split(":")[0] or "not measured"
+        return row.unjudged or "not measured"
     told = ", ".join(f"{_named(figure)}{number(figure, figure.value)}" for figure in row.figures)
     return f"{told} ({row.unjudged.split(':')[0]})" if row.unjudged else told
 

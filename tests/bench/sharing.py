@@ -30,7 +30,7 @@ POLL_SECONDS = 1.0
 
 def row_10(scale: Scale) -> Row:
     """Terminal and page take turns; each time both are begun anew."""
-    seconds, bare, served, viewers = scale.pick(15, 6), [], [], Viewers()
+    seconds, bare, served, viewers = scale.pick(15, 5), [], [], Viewers()
     for _ in range(scale.pick(3, 1)):
         with tempfile.TemporaryDirectory() as place:
             bare.append(_terminal(Path(place), seconds))
@@ -161,10 +161,9 @@ CASES: dict[str, tuple[int, int, int, dict[str, str]]] = {  # jobs, places, thre
 
 
 def row_10b(scale: Scale) -> Row:
-    """The first two cases take turns and make the figure; the others are there to choose from."""
-    seconds, found = scale.pick(10, 4), dict[str, list[float]]()
-    chosen = list(CASES) if not scale.is_quick else [ALONE, TOGETHER, "two jobs, 2 threads each, passive"]
-    for name in [*scale.pick([ALONE, TOGETHER], []), *chosen]:
+    """The first two cases take turns and make the figure; the others, in full runs, are there to choose from."""
+    seconds, found = scale.pick(10, 3), dict[str, list[float]]()
+    for name in scale.pick([ALONE, TOGETHER, *CASES], [ALONE, TOGETHER]):
         each = _at_once(CASES[name], seconds)
         found[name] = max(found.get(name, []), each, key=sum)
     alone = sum(found[ALONE])

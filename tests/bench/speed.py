@@ -114,7 +114,7 @@ def row_8(scale: Scale) -> Row:
         products = partial(_products, folded.layers[0].recurrent, folded.output, ours)
         works = {
             "ours": lambda f=folded, c=config: "".join(generate(f, vocabulary, "", c)),
-            "loop": partial(tutorials.one_call_a_char, _same_lstm(model), theirs),
+            "loop": partial(tutorials.one_call_a_char, same_lstm(model), theirs),
             "limit": products,
         }
         seconds = in_turns(works, 2 * scale.repeats)
@@ -145,7 +145,7 @@ def _generation_line(hidden: int, speed: dict[str, float]) -> str:
     )
 
 
-def _same_lstm(model: CharRNN) -> tutorials.LSTM:
+def same_lstm(model: CharRNN) -> tutorials.LSTM:
     """The tutorials' network with the weights of ours."""
     network = tutorials.LSTM(model.vocabulary_size, model.config.embedding_size, model.config.hidden_size)
     weights = {name.replace("rnn.", "lstm."): p for name, p in model.named_parameters() if name.startswith("rnn.")}
@@ -197,7 +197,7 @@ def _random_chunks(corpus: Corpus, iterations: int) -> tuple[float, float, str]:
     trainer = Trainer(corpus, settings.model, settings.training)
     dice = torch.Generator().manual_seed(settings.training.seed + 1)  # as the trainer's, so the chunks are the same
     ids = torch.from_numpy(corpus.train).long()
-    loop = tutorials.lstm_chunks(_same_lstm(trainer.model), ids, iterations, dice)
+    loop = tutorials.lstm_chunks(same_lstm(trainer.model), ids, iterations, dice)
     return _compared("random-chunks, all iterations", loop, iterations, trainer)
 
 
@@ -292,9 +292,9 @@ def _watched(trainer: Trainer) -> dict[str, float]:
 
         return call
 
-    trainer.batches.next = timed("batch", trainer.batches.next)  # type: ignore[method-assign]
+    trainer.batches.next = timed("batch", trainer.batches.next)
     for optimizer in trainer.optimizers:
-        optimizer.step = timed("optimizer steps", optimizer.step)  # type: ignore[method-assign]
+        optimizer.step = timed("optimizer steps", optimizer.step)
     return seconds
 
 
