@@ -67,14 +67,12 @@ def begin(arguments: argparse.Namespace) -> tuple[Path, Events]:
     """A new run: read the text, settle the settings, make the folder."""
     if not arguments.text:
         raise ConfigError("Name a text: a file, - or a corpus (python -m charlm corpora), or --resume a run.")
-    values = vars(arguments)
+    values, name = vars(arguments), checked_name(arguments.run) if arguments.run else ""
     corpus = read_corpus(arguments.text, text_config(arguments.recipe, given(TextConfig, values)))
     settings = plan(corpus, arguments.recipe, given(ModelConfig, values), given(TrainConfig, values))
     for note in (*corpus.report.notes, *settings.notes):
         print(f"note: {note}", file=sys.stderr)
-    folder = runs_folder() / (
-        checked_name(arguments.run) if arguments.run else free_name(Path(arguments.text).stem, settings)
-    )
+    folder = runs_folder() / (name or free_name(Path(arguments.text).stem, settings))
     trainer = Trainer(corpus, settings.model, settings.training, settings.recipe)
     create_run(folder, corpus, settings, overwrite=arguments.overwrite)
     return folder, recorded(trainer, folder)

@@ -152,7 +152,7 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
     if "seconds" in budget and read > MOST_PASSES * chars:
         budget, read = {"epochs": MOST_PASSES}, MOST_PASSES * chars
     passes = read / chars
-    streams, window = (32, 64) if chars > 60_000 else (16, 64) if chars > 15_000 else (8, 32)
+    streams, window = (32, 64) if chars > 300_000 else (16, 64) if chars > 15_000 else (8, 32)
     steps = read / (streams * window)
     network = {
         "hidden_size": hidden, "embedding_size": 96 if hidden > 512 else 64 if hidden > 96 else 32,
@@ -160,7 +160,8 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
         "embedding_dropout": 0.1 if passes > 20 else 0.0,
     }  # fmt: skip
     training = {
-        "streams": streams, "window": window, "precision": "auto", "learning_rate": 0.012, "muon_rate": 0.025,
+        "streams": streams, "window": window, "precision": "auto", "muon_rate": 0.025,
+        "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 5 / max(passes, 1e-9)))), 4),
         "weight_decay": 0.05 if passes > 10 else 0.01,
         "average": round(min(0.9995, max(0.9, 1 - 10 / max(steps, 1))), 4), **budget,
     }  # fmt: skip

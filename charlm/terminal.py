@@ -45,8 +45,7 @@ def guarded(command: Callable[[], int]) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:  # before training began, or while text is written
         return 128 + signal.SIGINT
-    except BrokenPipeError:  # `... | head` has read enough; nothing is left to flush when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `... | head` has read enough
         return 0
 
 

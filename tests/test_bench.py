@@ -16,7 +16,7 @@ from charlm.config import ModelConfig
 from charlm.model import CharRNN
 from charlm.one_character import OneCharacter
 from tests.bench import __main__ as bench
-from tests.bench import at_once, speed, texts, tutorials
+from tests.bench import at_once, texts, tutorials
 from tests.bench.machine import Machine, in_turns
 from tests.bench.quality import reached, row_gpu
 from tests.bench.report import Results, load, machine_line, markdown, number, readme_table, write
@@ -131,7 +131,7 @@ def test_the_sigmoid_rnn_equals_our_closed_form():
     """The first loss to the last digits; then nearly: our network has two biases where the notebook's has one."""
     text = tiny.corpus(1500)
     model = CharRNN(len(text.vocabulary), ModelConfig(cell="sigmoid", hidden_size=16, embedding_size=0))
-    network = speed.same_sigmoid_rnn(model)
+    network = tutorials.same_sigmoid_rnn(model)
     ours, state = OneCharacter(dict(model.named_parameters())), np.zeros(16, np.float32)
     stories = [text.ids[:2], text.ids]
     for story, tolerance in zip(stories, (1e-5, 0.02), strict=True):
@@ -144,7 +144,7 @@ def test_the_sigmoid_rnn_equals_our_closed_form():
 
 def test_the_tutorials_lstm_takes_our_weights():
     model, text = CharRNN(9, ModelConfig(hidden_size=12, embedding_size=6)), torch.randint(9, (2, 7))
-    assert torch.allclose(speed.same_lstm(model)(text)[0], model(text)[0], atol=1e-5)
+    assert torch.allclose(tutorials.same_lstm(model)(text)[0], model(text)[0], atol=1e-5)
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ import tiny
 from charlm import recording
 from charlm.checkpoint import WEIGHTS, load_checkpoint, load_trainer, read_config, save_trainer
 from charlm.config import SampleConfig
+from charlm.corpora import load_corpus
+from charlm.corpora.toys import find_toy
 from charlm.errors import CheckpointError
 from charlm.evaluation import loss_under
 from charlm.events import Evaluated, Event, Finished, Measured, Sampled, Saved, Started, Step
@@ -118,6 +120,15 @@ def test_samples_are_of_the_published_weights_and_show_their_seed(folder: Path) 
             expected = "".join(generate(fold(model), trainer.corpus.vocabulary, "", config))
             assert event == Sampled(trainer.step, "", expected, 0.7, 9)
             assert len(event.text) == 30
+
+
+def test_of_a_toy_language_its_entropy_is_told_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "yardsticks", lambda corpus: ())
+    corpus = load_corpus("toy-markov")
+    told = list(recorded(tiny.run(folder, corpus, steps=1, evaluations=1), folder))
+    measured = [event for event in told if isinstance(event, Measured)]
+    assert [one.name for one in measured] == ["entropy", "stream", "cold-256"]
+    assert measured[0].loss == find_toy("toy-markov").entropy_rate < measured[1].loss
 
 
 # --- stop and go on ---

@@ -14,7 +14,8 @@ where they are not, and then the rows say so. No test asserts a timing; those of
     tutorials   the tutorials' loops, written anew           1
     machine     what this computer is, its GEMM peak, turns  1
     quality     rows 1 to 6, gpu: losses after a time        2
-    speed       rows 7, 8, 9, 11: work in a second           2
+    speed       rows 7, 9, 11: work in a second              2
+    generation  row 8: characters written in a second        2
     page        a page and its board in a process            2
     at_once     some jobs on one board in a process          2
     sharing     rows 10, 10b: training beside others         3

@@ -30,7 +30,7 @@ POLL_SECONDS = 1.0
 
 def row_10(scale: Scale) -> Row:
     """Terminal and page take turns; each time both are begun anew."""
-    seconds, bare, served, viewers = scale.pick(15, 5), [], [], Viewers()
+    seconds, bare, served, viewers = scale.pick(10, 5), [], [], Viewers()
     for _ in range(scale.pick(3, 1)):
         with tempfile.TemporaryDirectory() as place:
             bare.append(_terminal(Path(place), seconds))
@@ -162,7 +162,7 @@ CASES: dict[str, tuple[int, int, int, dict[str, str]]] = {  # jobs, places, thre
 
 def row_10b(scale: Scale) -> Row:
     """The first two cases take turns and make the figure; the others, in full runs, are there to choose from."""
-    seconds, found = scale.pick(10, 3), dict[str, list[float]]()
+    seconds, found = scale.pick(8, 3), dict[str, list[float]]()
     for name in scale.pick([ALONE, TOGETHER, *CASES], [ALONE, TOGETHER]):
         each = _at_once(CASES[name], seconds)
         found[name] = max(found.get(name, []), each, key=sum)

@@ -1,32 +1,29 @@
-"""Rows 7, 8, 9 and 11: how much work is done in a second. Contenders take turns; the best of the repetitions counts."""
+"""Rows 7, 9 and 11: how much work is done in a second. Contenders take turns; the best of the repetitions counts."""
 
 import contextlib
 import math
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charlm.checkpoint import create_run
-from charlm.config import ModelConfig, SampleConfig, TrainConfig
+from charlm.config import ModelConfig, TrainConfig
 from charlm.corpus import Corpus
 from charlm.evaluation import cross_entropy
 from charlm.events import Evaluated, Event, Step
 from charlm.model import GATES, CharRNN
+from charlm.one_character import OneCharacter
 from charlm.recipes import Plan, plan, text_config
 from charlm.recording import recorded
-from charlm.sampling import generate
-from charlm.stepping import fold
 from charlm.trainer import Trainer
-from charlm.vocabulary import Vocabulary
 from tests.bench import texts, tutorials
 from tests.bench.machine import GEMM_SIZE, gemm, in_turns
 from tests.bench.row import Figure, Row, Scale
@@ -54,15 +51,12 @@ class TorchRNN(nn.Module):
 
 def row_7(scale: Scale) -> Row:
     """Forward, loss and backward through CharRNN, no optimizer; the GEMM is timed in the same turns."""
+    speeds = {cell: _throughput(cell, scale.repeats) for cell in NN}
+    peak, goals = max(speed["GEMM"] for speed in speeds.values()), {"lstm": (70, 80), "gru": (50, 70), "rnn": (50, 70)}
     figures, detail = [], []
-    for cell, goal, aim in (("lstm", 70, 80), ("gru", 50, 70), ("rnn", 50, 70)):
-        networks = {"CharRNN": CharRNN(SYMBOLS, _network(cell)), f"nn.{cell.upper()}": TorchRNN(cell)}
-        works: dict[str, Callable[[], object]] = {"GEMM": gemm(torch.float32)}
-        for name, network in networks.items():
-            works |= {f"{name} {b}x{t}": _learning(network, b, t) for b, t in SHAPES}
-        speed = _gflops(cell, in_turns(works, scale.repeats))
+    for cell, speed in speeds.items():
         best = max(value for name, value in speed.items() if name.startswith("CharRNN"))
-        figures.append(Figure(cell.upper(), 100 * best / speed["GEMM"], "%", goal, aim))
+        figures.append(Figure(cell.upper(), 100 * best / peak, "%", *goals[cell]))
         detail.append(f"{cell}, GFLOP/s: " + ", ".join(f"{name} {value:.0f}" for name, value in speed.items()))
     return Row(
         "7", "training throughput, one layer of 256: share of this machine's fp32 GEMM peak",
@@ -70,6 +64,14 @@ def row_7(scale: Scale) -> Row:
         " 16x32, 32x64, 64x64; 6(kH(E+H)+HV) FLOP a character; the peak is a product of 2048, timed in the same turns",
         tuple(figures), tuple(detail),
     )  # fmt: skip
+
+
+def _throughput(cell: str, repeats: int) -> dict[str, float]:
+    """GFLOP/s of CharRNN and of torch's own layer at each B x T, and of the GEMM."""
+    works: dict[str, Callable[[], object]] = {"GEMM": gemm(torch.float32)}
+    for name, network in (("CharRNN", CharRNN(SYMBOLS, _network(cell))), (f"nn.{cell.upper()}", TorchRNN(cell))):
+        works |= {f"{name} {b}x{t}": _learning(network, b, t) for b, t in SHAPES}
+    return _gflops(cell, in_turns(works, repeats))
 
 
 def _network(cell: str, hidden: int = HIDDEN, embedding: int = EMBEDDING) -> ModelConfig:
@@ -92,75 +94,6 @@ def _gflops(cell: str, seconds: dict[str, float]) -> dict[str, float]:
     weights = GATES[cell] * HIDDEN * (EMBEDDING + HIDDEN) + HIDDEN * SYMBOLS
     work = {name: 2 * GEMM_SIZE**3 if name == "GEMM" else 6 * weights * CHARS for name in seconds}
     return {name: work[name] / seconds[name] / 1e9 for name in seconds}
-
-
-# --- row 8: generation ------------------------------------------------------------------------------------------------
-
-WRITTEN = {
-    128: (8000, 1200),
-    256: (5000, 250),
-    512: (2500, 80),
-}  # characters of ours and of the loop in one measurement
-
-
-def row_8(scale: Scale) -> Row:
-    """Runs on one thread (its process is started so). The limit is the two products of a step and nothing else."""
-    vocabulary = Vocabulary(("\n", *(chr(33 + i) for i in range(75))))
-    figures, detail = [], []
-    for hidden, goal in ((128, 10), (256, 30), (512, 45)):
-        ours, theirs = WRITTEN[hidden]
-        model = CharRNN(len(vocabulary), _network("lstm", hidden, 128))
-        folded, config = fold(model), SampleConfig(length=ours, temperature=1.0)
-        products = partial(_products, folded.layers[0].recurrent, folded.output, ours)
-        works = {
-            "ours": lambda f=folded, c=config: "".join(generate(f, vocabulary, "", c)),
-            "loop": partial(tutorials.one_call_a_char, same_lstm(model), theirs),
-            "limit": products,
-        }
-        seconds = in_turns(works, 2 * scale.repeats)
-        speed = {"ours": ours / seconds["ours"], "loop": theirs / seconds["loop"], "limit": ours / seconds["limit"]}
-        figures.append(Figure(f"H{hidden}", speed["ours"] / speed["loop"], "x", goal))
-        detail.append(_generation_line(hidden, speed))
-    return Row(
-        "8", "generation, one stream, against one network call a character (aim: the memory limit)",
-        "chars/s of sampling.generate / chars/s of the tutorials' loop, same weights, V=76, temperature 1, one thread",
-        tuple(figures), tuple(detail),
-    )  # fmt: skip
-
-
-def _products(recurrent: np.ndarray, output: np.ndarray, steps: int) -> None:
-    h, gates = np.full(recurrent.shape[1], 0.5, np.float32), np.empty(len(recurrent), np.float32)
-    logits = np.empty(len(output), np.float32)
-    for _ in range(steps):
-        np.dot(recurrent, h, out=gates)
-        np.dot(output, h, out=logits)
-
-
-def _generation_line(hidden: int, speed: dict[str, float]) -> str:
-    share = 100 * speed["ours"] / speed["limit"]
-    read = speed["ours"] * 4 * hidden * (4 * hidden + 76) / 1e9  # bytes of both matrices
-    return (
-        f"H{hidden}, chars/s: ours {speed['ours']:,.0f}, loop {speed['loop']:,.0f}; reading the two matrices of a step"
-        f" (NumPy products alone) allows {speed['limit']:,.0f}: ours reaches {share:.0f} % of that, {read:.1f} GB/s"
-    )
-
-
-def same_lstm(model: CharRNN) -> tutorials.LSTM:
-    """The tutorials' network with the weights of ours."""
-    network = tutorials.LSTM(model.vocabulary_size, model.config.embedding_size, model.config.hidden_size)
-    weights = {name.replace("rnn.", "lstm."): p for name, p in model.named_parameters() if name.startswith("rnn.")}
-    weights |= {"embedding.weight": model.embedding, "output.weight": model.decoder_weight}
-    network.load_state_dict(weights | {"output.bias": model.decoder_bias})
-    return network
-
-
-def same_sigmoid_rnn(model: CharRNN) -> tutorials.SigmoidRNN:
-    """The notebook's network with the weights of ours; it has one bias where ours has two."""
-    rnn, network = model.rnn, tutorials.SigmoidRNN(model.vocabulary_size, model.config.hidden_size)
-    both = torch.cat((rnn["weight_ih_l0"], rnn["weight_hh_l0"]), 1)  # (H, V + H)
-    weights = {"hidden.weight": both, "hidden.bias": rnn["bias_ih_l0"] + rnn["bias_hh_l0"]}
-    network.load_state_dict(weights | {"output.weight": model.decoder_weight, "output.bias": model.decoder_bias})
-    return network
 
 
 # --- row 9: the tutorials' recipes ------------------------------------------------------------------------------------
@@ -188,8 +121,12 @@ def _rnn_notebook(corpus: Corpus, epochs: int) -> tuple[float, float, str]:
     torch.manual_seed(0)
     state = 0.1 * torch.randn(1, settings.model.hidden_size)  # (1, H)
     ids = torch.from_numpy(corpus.train).long()
-    loop = tutorials.sigmoid_rnn(same_sigmoid_rnn(trainer.model), ids, state, epochs)
-    return _compared("rnn-notebook, by epoch", loop, 1, trainer)
+    loop = tutorials.sigmoid_rnn(tutorials.same_sigmoid_rnn(trainer.model), ids, state, epochs)
+    times, gap, line = _compared("rnn-notebook, by epoch", loop, epochs // 2, 1, trainer)
+    step, h, chars = OneCharacter(dict(trainer.model.named_parameters())).step, state[0].numpy(), corpus.train[:8001]
+    pairs = list(pairwise(chars.tolist()))
+    alone = len(pairs) / in_turns({"step": lambda: [step(h, *pair, 0.1) for pair in pairs]}, 3)["step"]
+    return times, gap, f"{line}; our step without the trainer around it: {alone:,.0f} chars/s"
 
 
 def _random_chunks(corpus: Corpus, iterations: int) -> tuple[float, float, str]:
@@ -197,13 +134,18 @@ def _random_chunks(corpus: Corpus, iterations: int) -> tuple[float, float, str]:
     trainer = Trainer(corpus, settings.model, settings.training)
     dice = torch.Generator().manual_seed(settings.training.seed + 1)  # as the trainer's, so the chunks are the same
     ids = torch.from_numpy(corpus.train).long()
-    loop = tutorials.lstm_chunks(same_lstm(trainer.model), ids, iterations, dice)
-    return _compared("random-chunks, all iterations", loop, iterations, trainer)
+    loop = tutorials.lstm_chunks(tutorials.same_lstm(trainer.model), ids, iterations, dice)
+    return _compared("random-chunks, all iterations", loop, iterations // 2, iterations, trainer)
 
 
-def _compared(name: str, loop: Iterator[tutorials.Pass], passes: int, trainer: Trainer) -> tuple[float, float, str]:
-    """Times faster, largest difference of the mean losses of each `passes` passes, and a line that tells both."""
-    before = list(islice(loop, passes // 2))
+def _compared(
+    name: str, loop: Iterator[tutorials.Pass], first: int, passes: int, trainer: Trainer
+) -> tuple[float, float, str]:
+    """Times faster, largest difference of the mean losses of each `passes` passes, and a line that tells both.
+
+    The `first` passes of the loop stand before ours, the others behind it.
+    """
+    before = list(islice(loop, first))
     ours = [event.train_loss for event in trainer.events() if isinstance(event, Evaluated)]
     told = before + list(loop)
     theirs = [math.fsum(one.loss for one in told[i : i + passes]) / passes for i in range(0, len(told), passes)]

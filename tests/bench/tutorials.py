@@ -7,7 +7,7 @@
     one_call_a_char  how all of them generate: one call of the network, softmax and multinomial for each character
 
 They stay as slow as their authors wrote them, and no slower: nothing is done in the loop that the recipe does not need.
-A loop is a generator of passes, so that its seconds can be measured in turns with something else. Knows torch only.
+A loop is a generator of passes, so that its seconds can be measured in turns with something else.
 """
 
 import time
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from charlm.model import CharRNN
 
 State = tuple[Tensor, Tensor] | None
 
@@ -115,3 +117,24 @@ def one_call_a_char(network: LSTM, length: int, temperature: float = 1.0) -> lis
         char = torch.multinomial(chances, 1)[None]  # (1, 1)
         written.append(char.item())
     return written
+
+
+# --- the same networks with the weights of ours -----------------------------------------------------------------------
+
+
+def same_lstm(model: CharRNN) -> LSTM:
+    """An LSTM of one layer."""
+    network = LSTM(model.vocabulary_size, model.config.embedding_size, model.config.hidden_size)
+    weights = {name.replace("rnn.", "lstm."): p for name, p in model.named_parameters() if name.startswith("rnn.")}
+    weights |= {"embedding.weight": model.embedding, "output.weight": model.decoder_weight}
+    network.load_state_dict(weights | {"output.bias": model.decoder_bias})
+    return network
+
+
+def same_sigmoid_rnn(model: CharRNN) -> SigmoidRNN:
+    """The notebook's, which has one bias where ours has two."""
+    rnn, network = model.rnn, SigmoidRNN(model.vocabulary_size, model.config.hidden_size)
+    both = torch.cat((rnn["weight_ih_l0"], rnn["weight_hh_l0"]), 1)  # (H, V + H)
+    weights = {"hidden.weight": both, "hidden.bias": rnn["bias_ih_l0"] + rnn["bias_hh_l0"]}
+    network.load_state_dict(weights | {"output.weight": model.decoder_weight, "output.bias": model.decoder_bias})
+    return network

@@ -1,9 +1,17 @@
-"""What the tests of the page share: an empty folder of runs, runs that can speak, a board that only pretends."""
+"""What the tests of the page share: an empty folder of runs, runs that can speak, a board that only pretends, and real
+servers: `python app.py` as somebody would start it, from another folder, on a port of its own.
+"""
 
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import fakes
@@ -14,6 +22,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 from charlm.jobs import HOME, PUBLIC, JobBoard  # noqa: E402
 from charlm.recording import recorded  # noqa: E402
 
+ROOT = Path(__file__).parents[2]
 MakeRun = Callable[..., Path]
 
 
@@ -76,3 +85,86 @@ def make_board() -> Iterator[Callable[..., JobBoard]]:
 @pytest.fixture
 def board(make_board: Callable[..., JobBoard]) -> JobBoard:
     return make_board()
+
+
+# --- real servers -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app.py; what it keeps lies in `folder`."""
+
+    url: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text("utf-8", errors="replace")
+
+    def runs(self) -> set[Path]:
+        return {path.parent for path in (self.folder / "checkpoints").glob("*/config.json")}
+
+
+def started(folder: Path, **environment: str) -> Server:
+    """A server that begins to start."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (folder / "checkpoints").mkdir()
+    given = {
+        name: value for name, value in os.environ.items() if name not in ("SPACE_ID", "CHARLM_PUBLIC", "PYTHONPATH")
+    }
+    given |= {"CHARLM_CHECKPOINTS": str(folder / "checkpoints"), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    given |= {"GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1", "NO_PROXY": "localhost,127.0.0.1"}
+    given |= {"BROWSER": "true"}  # the program that does nothing: no window opens
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, ROOT / "app.py"], cwd=folder, env=given | environment, stdout=log, stderr=log
+        )
+    return Server(f"http://127.0.0.1:{port}", folder, process)
+
+
+def wait_until_ready(server: Server) -> None:
+    end = time.monotonic() + 120
+    while True:
+        try:
+            urllib.request.urlopen(f"{server.url}/config", timeout=30).close()
+            return
+        except OSError:
+            assert server.process.poll() is None and time.monotonic() < end, server.log
+            time.sleep(0.1)
+
+
+def ended(server: Server) -> None:
+    """Ctrl-C; a traceback in the log of a server that was used by people is a defect."""
+    server.process.send_signal(signal.SIGINT)
+    try:
+        server.process.wait(60)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
+        raise
+    assert "Traceback" not in server.log, server.log
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The page as it is at home."""
+    server = started(tmp_path_factory.mktemp("home"))
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        ended(server)
+
+
+@pytest.fixture(scope="session")
+def public_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The page as strangers see it."""
+    server = started(tmp_path_factory.mktemp("public"), CHARLM_PUBLIC="1")
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        ended(server)

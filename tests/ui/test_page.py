@@ -72,9 +72,8 @@ class Wire:
         hidden = [part for part in parts if part.visible is False and part.label is None]
         assert len(hidden) == 1  # the owner
         values = [settings.get(part.label, getattr(part, "value", None)) for part in parts]
-        return self.post(
-            "start", [owner if part in hidden else value for part, value in zip(parts, values, strict=True)]
-        )
+        values = [owner if part in hidden else value for part, value in zip(parts, values, strict=True)]
+        return self.post("train", values)
 
 
 @pytest.fixture(scope="module")

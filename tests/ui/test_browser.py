@@ -1,0 +1,481 @@
+"""The page in a real browser, as people use it. CHARLM_CHROMIUM names the browser; without one these tests are skipped.
+
+Whatever a test is about, it also fails when the page reports an error, opens a dialog, or asks another host for
+anything.
+"""
+
+import contextlib
+import http.server
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Locator, Page, expect, sync_playwright
+
+from charlm.checkpoint import save_weights
+from charlm.events import Event, Finished, Sampled, Started, Step, to_line
+from charlm.log import EVENTS, read_events
+from charlm.ui.words import WORDS, say
+
+pytestmark = pytest.mark.browser
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
+SECONDS = 30  # that anything on the page may take on a busy machine
+HERE = ("127.0.0.1", "localhost")
+POINTS = "() => (document.querySelector('.js-plotly-plot')?.data || []).map(curve => curve.x.length)"
+LEVELS = "() => (document.querySelector('.js-plotly-plot')?.layout?.annotations || []).map(level => level.text)"
+HAS_POINTS = f"least => {{ const n = ({POINTS})(); return n.length == 2 && n.every((one, i) => one >= least[i]); }}"
+HOSTILE = (
+    "<img src=x onerror=window.hit=1><script>window.hit=1</script><b>b</b> **bold** _i_ `code` # h $$x^2$$ \\(y\\)"
+    " [link](javascript:window.hit=1) ${window.hit=1} {{7*7}} &lt;i&gt; </textarea> https://example.org/x"
+)
+FRENCH = ["L’été où Zoé a vu l’œuvre", "à côté du café, c’était “là”", "Noël — déjà ! — les garçons riaient", "un bœuf"]
+Scope = Page | Frame | FrameLocator
+
+
+# --- the browser ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = os.environ.get("CHARLM_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip("there is no Chromium (CHARLM_CHROMIUM)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """visitor() is a person with a browser of his own: nothing is shared with another one."""
+    visitors: list[BrowserContext] = []
+    problems: list[str] = []
+
+    def watch(page: Page) -> None:
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("websocket", lambda socket: look_at(socket.url))
+
+    def look_at(url: str) -> None:
+        place = urlparse(url)
+        if place.scheme not in ("data", "blob") and place.hostname not in HERE:
+            problems.append(f"asked for {url}")
+
+    def new(**options: Any) -> BrowserContext:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(SECONDS * 1000)
+        context.on("page", watch)
+        context.on("request", lambda request: look_at(request.url))
+        context.on("console", lambda said: problems.append(f"console: {said.text}") if said.type == "error" else None)
+        visitors.append(context)
+        return context
+
+    expect.set_options(timeout=SECONDS * 1000)
+    yield new
+    for context in visitors:
+        for page in context.pages:
+            assert not page.evaluate("() => window.hit"), "a visitor's text was run as code"
+            with contextlib.suppress(Exception):  # a test that failed must not keep the place of the next one's job
+                stop = button(page, "stop")
+                if stop.is_visible() and stop.is_enabled():
+                    stop.click()
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def page(visitor: Callable[..., BrowserContext], server: Any) -> Page:
+    """The page at home, opened by one visitor."""
+    return opened(visitor().new_page(), server.url)
+
+
+def opened(page: Page, url: str) -> Page:
+    """The page, when it has shown what it remembers and read the text that is chosen."""
+    page.goto(url)
+    expect(button(page, "train")).to_be_visible()
+    expect(report(page)).not_to_be_empty()
+    return page
+
+
+# --- the page's parts, by the words that people see -------------------------------------------------------------------
+
+
+def button(page: Scope, key: str) -> Locator:
+    return page.get_by_role("button", name=say(key), exact=True)
+
+
+def go_to(page: Scope, key: str) -> None:
+    page.get_by_role("tab", name=say(key), exact=True).click()
+
+
+def labelled(page: Scope, label: str | re.Pattern[str]) -> Locator:
+    """The control with exactly that label, whatever help stands beside it."""
+    exactly = label if isinstance(label, re.Pattern) else re.compile(rf"^\s*{re.escape(label)}\s*$")
+    named = page.get_by_test_id("block-info").filter(has_text=exactly)
+    return page.locator(".block").filter(has=named).last.locator("textarea, input").first
+
+
+def status(page: Scope) -> Locator:
+    return page.locator(".status").last
+
+
+def report(page: Scope) -> Locator:
+    return page.locator(".report").last
+
+
+def said(key: str) -> re.Pattern[str]:
+    """A sentence with any values in it, as it is shown."""
+    parts = re.split(r"\{[^}]*\}", WORDS["en"][key].replace("**", ""))
+    return re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
+
+
+def paste(page: Scope, text: str) -> None:
+    page.get_by_label(say("source_pasted"), exact=True).check()
+    page.get_by_label(say("pasted")).fill(text)
+
+
+def upload(page: Page, name: str, data: bytes) -> None:
+    page.get_by_label(say("source_file"), exact=True).check()
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/plain", "buffer": data})
+
+
+def set_knobs(page: Scope, **values: Any) -> None:
+    """Under "More settings"."""
+    button(page, "more").click()
+    for name, value in values.items():
+        labelled(page, name.replace("_", " ").capitalize()).fill(str(value))
+
+
+def train(page: Page, server: Any, **values: Any) -> Path:
+    """Press Train; the folder of the run that begins."""
+    if values:
+        set_knobs(page, **values)
+    before = server.runs()
+    button(page, "train").click()
+    expect(button(page, "stop")).to_be_enabled()
+    (folder,) = server.runs() - before
+    return Path(folder)
+
+
+def told(folder: Path, *kinds: type[Event]) -> list[Any]:
+    return [event for event in read_events(folder) if isinstance(event, kinds)]
+
+
+def toast(page: Scope) -> Locator:
+    return page.get_by_test_id("toast-body")
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+def test_upload_train_reload_and_generate(visitor: Callable[..., BrowserContext], server: Any) -> None:
+    """The whole way: a French file of 1998 is mended, learned, found after a reload and in a new page; it speaks."""
+    context = visitor()
+    page = opened(context.new_page(), server.url)
+    text = "".join(f"{one} {two}, {three}.\r\n" for one in FRENCH for two in FRENCH for three in FRENCH) * 20
+    upload(page, "été.txt", text.encode("cp1252"))
+    expect(report(page)).to_contain_text(say("changed"))
+    expect(report(page)).to_contain_text("1252")
+    expect(report(page)).to_contain_text("LF")
+    page.get_by_label(f"number input for {say('seconds')}").fill("10")
+    folder = train(page, server)
+    page.wait_for_function(HAS_POINTS, arg=[2, 1])
+    page.wait_for_function(f"() => ({LEVELS})().length >= 5")
+    expect(labelled(page, said("sample_at"))).not_to_have_value("")
+
+    def is_same_run(page: Page) -> None:
+        least = page.evaluate(POINTS) if page.evaluate(POINTS) else [2, 1]
+        page.wait_for_function(HAS_POINTS, arg=least)
+        assert page.evaluate("() => localStorage.getItem('charlm.run')") == folder.name
+        expect(status(page)).to_contain_text(folder.name)
+
+    seen = page.evaluate(POINTS)
+    page.reload()
+    page.wait_for_function(HAS_POINTS, arg=seen)  # the whole curve, not the part after the reload
+    is_same_run(page)
+    seen = page.evaluate(POINTS)
+    page.close()
+    page = opened(context.new_page(), server.url)
+    page.wait_for_function(HAS_POINTS, arg=seen)
+    is_same_run(page)
+    expect(status(page)).to_contain_text(said("final"))
+    expect(button(page, "stop")).to_be_disabled()
+    assert len(told(folder, Started)) == 1 and told(folder, Finished)[-1].reason == "budget"
+    assert "\r" not in (folder / "text.txt").read_text("utf-8") and "œuvre" in (folder / "text.txt").read_text("utf-8")
+
+    go_to(page, "tab_generate")
+    expect(labelled(page, say("run"))).to_have_value(folder.name)
+    button(page, "generate").click()
+    expect(page.get_by_text(said("wrote"))).to_be_visible()
+    assert len(labelled(page, say("written")).input_value()) >= 500
+
+
+def test_stop_and_resume(page: Page, server: Any) -> None:
+    folder = train(page, server, steps=400, window=64, streams=16, embedding_size=16, num_layers=1)
+    page.wait_for_function(HAS_POINTS, arg=[1, 0])
+    button(page, "stop").click()
+    expect(status(page)).to_contain_text(said("stopped"))
+    expect(button(page, "stop")).to_be_disabled()
+    first = told(folder, Finished)[-1]
+    assert first.reason == "stopped" and 0 < first.step < 400
+    button(page, "resume").click()
+    expect(button(page, "stop")).to_be_enabled()
+    expect(status(page)).to_contain_text(say("budget"))
+    expect(button(page, "resume")).to_be_disabled()
+    last = told(folder, Finished)[-1]
+    assert (last.reason, last.step) == ("budget", 400) and len(told(folder, Started)) == 1
+    steps = [event.step for event in told(folder, Step)]
+    assert steps == sorted(set(steps)) and steps[-1] == 400
+
+
+def test_a_zoom_outlives_an_update(page: Page, server: Any) -> None:
+    train(page, server, steps=1_000_000)
+    page.wait_for_function(HAS_POINTS, arg=[4, 0])
+    place = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    assert place is not None
+    page.mouse.move(place["x"] + place["width"] * 0.3, place["y"] + place["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] * 0.7, place["y"] + place["height"] * 0.5, steps=5)
+    page.mouse.up()
+    zoomed = "() => document.querySelector('.js-plotly-plot').layout.xaxis"
+    page.wait_for_function(f"() => ({zoomed})().autorange === false")
+    before, points = page.evaluate(zoomed)["range"], page.evaluate(POINTS)
+    page.wait_for_function(HAS_POINTS, arg=[points[0] + 2, 0])
+    assert page.evaluate(zoomed)["range"] == before
+    button(page, "stop").click()
+    expect(status(page)).to_contain_text(said("stopped"))
+    assert page.evaluate(zoomed)["range"] == before
+
+
+# --- what cannot be learned -------------------------------------------------------------------------------------------
+
+
+def test_a_text_too_short_says_so(page: Page, server: Any) -> None:
+    before = server.runs()
+    paste(page, "too short")
+    sentence = "The text has 9 characters; at least 100 are needed."
+    expect(report(page)).to_contain_text(sentence)
+    button(page, "train").click()
+    expect(toast(page)).to_contain_text(sentence)
+    expect(button(page, "stop")).to_be_disabled()
+    assert server.runs() == before
+    paste(page, "Long enough: " + "a sentence to learn from, and one more. " * 40)
+    expect(report(page)).to_contain_text(say("unchanged"))
+
+
+def test_a_picture_is_refused_by_name(page: Page, server: Any) -> None:
+    before = server.runs()
+    upload(page, "holiday.txt", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20)
+    expect(report(page)).to_contain_text("This is a PNG picture, not a text.")
+    button(page, "train").click()
+    expect(toast(page)).to_contain_text("This is a PNG picture, not a text.")
+    assert server.runs() == before
+
+
+def test_every_setting_can_be_opened_and_left_alone(page: Page, server: Any) -> None:
+    """Looking at the settings sets none of them."""
+    button(page, "more").click()
+    button(page, "reading").click()
+    for name in ("Dropout", "Streams", "Seed", "Min count"):
+        expect(labelled(page, name)).to_have_value("")
+    folder = train(page, server)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    assert config["training"]["streams"] > 1 and config["model"]["num_layers"] == 1
+    button(page, "stop").click()
+    expect(status(page)).to_contain_text(folder.name)
+
+
+# --- generating -------------------------------------------------------------------------------------------------------
+
+
+def test_stopping_keeps_what_was_written(page: Page, server: Any) -> None:
+    """A network so large that it writes some hundred characters a second."""
+    import tiny
+
+    folder = server.folder / "checkpoints" / "slow-speaker"
+    slow = tiny.run(folder, hidden_size=1536, num_layers=2)
+    save_weights(folder, slow.published(), 1, 5.0)
+    go_to(page, "tab_generate")
+    choose(page, say("run"), folder.name)
+    page.get_by_label(f"number input for {say('length')}").fill("10000")
+    labelled(page, say("prompt")).fill("the Ωmega ")
+    button(page, "generate").click()
+    written = labelled(page, say("written"))
+    expect(written).to_have_value(re.compile("^the .mega .{20,}", re.DOTALL))
+    expect(page.get_by_text(said("replaced"))).to_be_visible()
+    first = written.input_value()
+    expect(written).not_to_have_value(first)  # it streams
+    button(page, "stop").click()
+    expect(button(page, "generate")).to_be_enabled()
+    kept = written.input_value()
+    assert kept.startswith(first) and len(kept) < 10_000
+    button(page, "generate").click()
+    expect(written).not_to_have_value(re.compile(re.escape(kept)))  # it begins anew
+    button(page, "stop").click()
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """One of a drop-down list."""
+    labelled(page, label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+# --- strangers --------------------------------------------------------------------------------------------------------
+
+
+def test_strangers_neither_see_nor_disturb_each_other(
+    visitor: Callable[..., BrowserContext], public_server: Any
+) -> None:
+    first = opened(visitor().new_page(), public_server.url)
+    folder = train(first, public_server, steps=1_000_000)
+    expect(status(first)).to_contain_text(folder.name)
+    second = opened(visitor().new_page(), public_server.url)
+    expect(status(second)).to_have_text(say("idle").replace("**", ""))
+    go_to(second, "tab_generate")
+    expect(second.get_by_text(say("no_runs"))).to_be_visible()
+    assert folder.name not in second.content()
+    go_to(second, "tab_train")
+    other = train(second, public_server, steps=1_000_000)
+    expect(status(second)).to_contain_text(re.compile(said("queued").pattern.replace(".*", "1", 1), re.DOTALL))
+    assert told(other, Started) == []
+    button(first, "train").click()
+    expect(toast(first)).to_contain_text("at most 1 are allowed")
+    button(first, "stop").click()
+    expect(status(first)).to_contain_text(said("stopped"))
+    expect(status(second)).to_contain_text(other.name)
+    button(second, "stop").click()
+    expect(status(second)).to_contain_text(said("stopped"))
+    assert other.name not in first.content()
+
+
+def test_hostile_text_is_only_text(page: Page, server: Any) -> None:
+    upload(page, "<img src=x onerror=window.hit=1>$$x$$**b**${window.hit=1}.txt", f"{HOSTILE}\n".encode() * 30)
+    expect(report(page)).to_contain_text(re.compile(r"img src"))
+    button(page, "reading").click()
+    expect(labelled(page, say("preview"))).to_have_value(re.compile("^" + re.escape(HOSTILE)))
+    folder = train(page, server, steps=30)
+    expect(status(page)).to_contain_text(said("final"))
+    assert HOSTILE in (folder / "text.txt").read_text("utf-8")
+    is_plain(page)
+    go_to(page, "tab_generate")
+    labelled(page, say("prompt")).fill(HOSTILE + "é")
+    button(page, "generate").click()
+    expect(page.get_by_text(said("wrote"))).to_be_visible()
+    expect(labelled(page, say("written"))).to_have_value(re.compile("^" + re.escape(HOSTILE)))
+    is_plain(page)
+
+
+def test_a_hostile_run_is_only_shown(page: Page, server: Any, trained: Path) -> None:
+    """A folder from elsewhere: its title, its samples and what it says of its end are somebody's words."""
+    folder = shutil.copytree(trained, server.folder / "checkpoints" / "hostile")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config["corpus"]["title"] = HOSTILE
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    more = [Sampled(12, HOSTILE, HOSTILE, 0.8, 1), Finished(12, "diverged", 1.0, HOSTILE)]
+    with open(folder / EVENTS, "a", encoding="utf-8") as log:
+        log.writelines(map(to_line, more))
+    page.evaluate("run => localStorage.setItem('charlm.run', run)", folder.name)
+    page.reload()
+    expect(status(page)).to_contain_text(HOSTILE)
+    expect(labelled(page, said("sample_at"))).to_have_value(HOSTILE + HOSTILE)
+    is_plain(page)
+    go_to(page, "tab_generate")
+    choose(page, say("run"), folder.name)
+    expect(page.get_by_text(HOSTILE, exact=False).last).to_be_visible()
+    is_plain(page)
+
+
+def is_plain(page: Page) -> None:
+    """Nothing of a hostile text has become a part of the page."""
+    for made in (
+        "img[src=x]",
+        ".katex",
+        "a[href*=javascript]",
+        "a[href*=example]",
+        ".prose code",
+        ".prose i",
+        ".prose em",
+    ):
+        expect(page.locator(made)).to_have_count(0)
+    assert not page.evaluate("() => window.hit")
+
+
+# --- screens and frames -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_small_screen(theme: str, visitor: Callable[..., BrowserContext], server: Any, trained: Path) -> None:
+    folder = server.folder / "checkpoints" / "small"
+    if not folder.exists():
+        shutil.copytree(trained, folder)
+    page = visitor(viewport={"width": 390, "height": 844}, has_touch=True).new_page()
+    opened(page, f"{server.url}/?__theme={theme}")
+    assert page.evaluate("() => document.body.classList.contains('dark')") == (theme == "dark")
+    page.evaluate("run => localStorage.setItem('charlm.run', run)", folder.name)
+    page.reload()
+    page.wait_for_function(HAS_POINTS, arg=[1, 1])
+    is_narrow = "() => document.documentElement.scrollWidth <= window.innerWidth"
+    page.wait_for_function(is_narrow)
+    button(page, "more").click()
+    button(page, "reading").click()
+    page.wait_for_function(is_narrow)
+    assert len(page.screenshot()) > 10_000
+    go_to(page, "tab_generate")
+    expect(button(page, "generate")).to_be_visible()
+    page.wait_for_function(is_narrow)
+    assert len(page.screenshot()) > 10_000
+
+
+@pytest.fixture
+def frame_host(server: Any) -> Iterator[str]:
+    """A page of another site that shows ours in a frame, as a Space does."""
+
+    class Host(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            frame = f'<iframe src="{server.url}" width=1200 height=850></iframe>'
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(f'<!doctype html><link rel="icon" href="data:,">{frame}'.encode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Host) as host:
+        thread = threading.Thread(target=host.serve_forever)
+        thread.start()
+        yield f"http://localhost:{host.server_port}"
+        host.shutdown()
+        thread.join()
+
+
+def test_in_a_frame_with_storage_blocked(visitor: Callable[..., BrowserContext], server: Any, frame_host: str) -> None:
+    page = visitor().new_page()
+    page.goto(frame_host)
+    inside = page.frame_locator("iframe")
+    expect(button(inside, "train")).to_be_visible()
+    frame = next(frame for frame in page.frames if frame.url.startswith(server.url))
+    blocked = "() => { try { localStorage.length; return false } catch (error) { return true } }"
+    assert frame.evaluate(blocked)
+    expect(report(inside)).not_to_be_empty()
+    before = server.runs()
+    set_knobs(inside, steps=40)
+    button(inside, "train").click()
+    expect(status(inside)).to_contain_text(said("final"))
+    frame.wait_for_function(HAS_POINTS, arg=[1, 1])
+    (folder,) = server.runs() - before
+    go_to(inside, "tab_generate")
+    expect(labelled(inside, say("run"))).to_have_value(folder.name)
+    button(inside, "generate").click()
+    expect(inside.get_by_text(said("wrote"))).to_be_visible()
