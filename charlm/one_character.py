@@ -41,6 +41,7 @@ class OneCharacter:
         self.output, self.output_bias = arrays["decoder_weight"], arrays["decoder_bias"]  # (V, H), (V,)
         self.before = self.after = self.d = np.zeros(len(self.recurrent), np.float32)  # (H,)
         self.e = np.zeros(len(self.output), np.float32)  # (V,)
+        self.room = np.empty_like(self.output), np.empty_like(self.recurrent)  # for the outer products
 
     def step(self, state: Floats, char: int, target: int, rate: float) -> float:
         """Learn that `target` follows `char`; the loss before the update. `state` (H,) is replaced in place.
@@ -58,13 +59,13 @@ class OneCharacter:
             return loss
         e[target] -= 1
         d = (e @ self.output) * s * (1 - s)  # (H,)
-        step = np.float32(rate) * d  # (H,)
-        self.output -= np.outer(np.float32(rate) * e, s)
-        self.output_bias -= np.float32(rate) * e
-        self.recurrent -= np.outer(step, state)
-        self.inputs[:, char] -= step
+        up, down = np.float32(rate) * e, np.float32(rate) * d  # (V,), (H,)
+        self.output -= np.multiply(up[:, None], s, out=self.room[0])
+        self.output_bias -= up
+        self.recurrent -= np.multiply(down[:, None], state, out=self.room[1])
+        self.inputs[:, char] -= down
         for bias in self.biases:
-            bias -= step
+            bias -= down
         self.before, self.after, self.d, self.e = state.copy(), s, d, e
         state[:] = s
         return loss

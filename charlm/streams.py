@@ -14,6 +14,7 @@ the first so many, so that windows are cut differently each time and the end of 
 other way: B random places each step, a fresh state each time.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ class Streams:
             )  # fmt: skip
         self.offset, self.cursor = 0, -1  # -1: an epoch is about to begin
 
-    @property
+    @functools.cached_property
     def steps_per_epoch(self) -> int:
         """The same in every epoch, wherever it begins: T characters are kept for the offset and the last target."""
         return (len(self.ids) - self.window) // (self.streams * self.window)
@@ -98,7 +99,7 @@ class Chunks:
                 chars=len(ids), window=window,
             )  # fmt: skip
 
-    @property
+    @functools.cached_property
     def steps_per_epoch(self) -> int:
         return max(1, len(self.ids) // (self.streams * self.window))
 

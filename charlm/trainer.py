@@ -9,6 +9,7 @@ threads; a budget in seconds follows the clock, so only steps and epochs promise
 next event.
 """
 
+import functools
 import math
 import time
 from typing import Any, NamedTuple
@@ -159,11 +160,11 @@ class Trainer:
 
     # --- budget -----------------------------------------------------------------------------------------------------
 
-    @property
+    @functools.cached_property
     def chars_per_step(self) -> int:
         return self.config.streams * self.config.window
 
-    @property
+    @functools.cached_property
     def total_steps(self) -> int:
         """Of the budget; 0 when the budget is in seconds."""
         return self.config.steps or math.ceil(self.config.epochs * self.batches.steps_per_epoch)
