@@ -73,8 +73,9 @@ def generate_tab(board: JobBoard, visit: Visit) -> None:
     desk.run.input(acts.about, desk.run, known, **QUIET)
     chosen = desk.cell.input(acts.choose_cell, [desk.cell, desk.run, visit.runs], desk.run, **QUIET)
     chosen.then(acts.about, desk.run, known, **QUIET)
+    offered = gr.State("")  # the watched run that was chosen here by itself, once
     for opened in (tab.select, visit.recalled.then):
-        opened(acts.refresh, [visit.runs, desk.run, visit.run], [desk.run, *known], **QUIET)
+        opened(acts.refresh, [visit.runs, desk.run, visit.run, offered], [desk.run, *known, offered], **QUIET)
 
 
 def _desk(board: JobBoard) -> Desk:
@@ -105,11 +106,12 @@ class Acts:
         folder = folder_of(name)
         return self.speakers.get(folder, version_of(folder))
 
-    def refresh(self, remembered: str, chosen: str | None, watched: str | None) -> list[Any]:
-        """The runs there are now; the chosen one stays, else the one that is being watched, else the newest."""
+    def refresh(self, remembered: str, chosen: str | None, watched: str, offered: str) -> list[Any]:
+        """The runs there are now. A run that is newly watched is chosen; else the chosen one stays, else the newest."""
         names = visible_runs(remembered)
-        value = next((name for name in (chosen, watched) if name in names), names[0] if names else None)
-        return [gr.Dropdown(names, value=value), *self.about(value)]
+        first, second = (chosen, watched) if watched == offered else (watched, chosen)
+        value = next((name for name in (first, second) if name in names), names[0] if names else None)
+        return [gr.Dropdown(names, value=value), *self.about(value), watched if watched in names else offered]
 
     def about(self, name: str | None) -> list[Any]:
         """The cell of a run, and a line on it."""

@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import threading
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,7 +79,8 @@ def _names(remembered: str | None) -> list[str]:
 
 def new_run_folder(stem: str) -> Path:
     """A folder for a new run: at home with a name for people, on a public server with one that cannot be guessed."""
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-").lower()[:40] or "text"
+    bare = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode("ascii")
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", bare).strip("-").lower()[:40].strip("-") or "text"
     if is_public():
         return runs_folder() / f"{stem}-{secrets.token_hex(16)}"
     number, folder = 1, runs_folder() / stem

@@ -107,7 +107,7 @@ def _ended(history: History, view: JobView, language: str) -> str:
         return plain(view.error)
     if history.finished is None:
         return say("left", language)
-    return say(history.finished.reason, language, step=history.finished.step, advice=history.finished.advice)
+    return say(history.finished.reason, language, step=history.finished.step, advice=plain(history.finished.advice))
 
 
 def _figures(history: History, language: str) -> str:
@@ -133,7 +133,7 @@ def _final(history: History, language: str) -> str:
     verdict = ""
     if name:
         key = "verdict_better" if stream < grams[name] else "verdict_worse"
-        verdict = say(key, language, name=name, loss=grams[name])
+        verdict = say(key, language, name=plain(name), loss=grams[name])
     return say("final", language, stream=stream, cold=cold, verdict=verdict)
 
 

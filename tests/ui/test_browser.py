@@ -152,9 +152,13 @@ def upload(page: Page, name: str, data: bytes) -> None:
 
 def set_knobs(page: Scope, **values: Any) -> None:
     """Under "More settings"."""
-    button(page, "more").click()
+    unfold(page, "more")
     for name, value in values.items():
         labelled(page, name.replace("_", " ").capitalize()).fill(str(value))
+
+
+def unfold(page: Scope, key: str) -> None:
+    page.get_by_role("button", name=say(key)).click()
 
 
 def train(page: Page, server: Any, **values: Any) -> Path:
@@ -222,21 +226,22 @@ def test_upload_train_reload_and_generate(visitor: Callable[..., BrowserContext]
 
 
 def test_stop_and_resume(page: Page, server: Any) -> None:
-    folder = train(page, server, steps=400, window=64, streams=16, embedding_size=16, num_layers=1)
+    choose(page, say("size"), "64")
+    folder = train(page, server, steps=800, window=64, streams=16)
     page.wait_for_function(HAS_POINTS, arg=[1, 0])
     button(page, "stop").click()
     expect(status(page)).to_contain_text(said("stopped"))
     expect(button(page, "stop")).to_be_disabled()
     first = told(folder, Finished)[-1]
-    assert first.reason == "stopped" and 0 < first.step < 400
+    assert first.reason == "stopped" and 0 < first.step < 800
     button(page, "resume").click()
     expect(button(page, "stop")).to_be_enabled()
     expect(status(page)).to_contain_text(say("budget"))
     expect(button(page, "resume")).to_be_disabled()
     last = told(folder, Finished)[-1]
-    assert (last.reason, last.step) == ("budget", 400) and len(told(folder, Started)) == 1
+    assert (last.reason, last.step) == ("budget", 800) and len(told(folder, Started)) == 1
     steps = [event.step for event in told(folder, Step)]
-    assert steps == sorted(set(steps)) and steps[-1] == 400
+    assert steps == sorted(set(steps)) and steps[-1] == 800
 
 
 def test_a_zoom_outlives_an_update(page: Page, server: Any) -> None:
@@ -285,8 +290,8 @@ def test_a_picture_is_refused_by_name(page: Page, server: Any) -> None:
 
 def test_every_setting_can_be_opened_and_left_alone(page: Page, server: Any) -> None:
     """Looking at the settings sets none of them."""
-    button(page, "more").click()
-    button(page, "reading").click()
+    unfold(page, "more")
+    unfold(page, "reading")
     for name in ("Dropout", "Streams", "Seed", "Min count"):
         expect(labelled(page, name)).to_have_value("")
     folder = train(page, server)
@@ -309,10 +314,10 @@ def test_stopping_keeps_what_was_written(page: Page, server: Any) -> None:
     go_to(page, "tab_generate")
     choose(page, say("run"), folder.name)
     page.get_by_label(f"number input for {say('length')}").fill("10000")
-    labelled(page, say("prompt")).fill("the Ωmega ")
+    labelled(page, say("prompt")).fill("the Ω ")
     button(page, "generate").click()
     written = labelled(page, say("written"))
-    expect(written).to_have_value(re.compile("^the .mega .{20,}", re.DOTALL))
+    expect(written).to_have_value(re.compile("^the . .{20,}", re.DOTALL))
     expect(page.get_by_text(said("replaced"))).to_be_visible()
     first = written.input_value()
     expect(written).not_to_have_value(first)  # it streams
@@ -362,7 +367,7 @@ def test_strangers_neither_see_nor_disturb_each_other(
 def test_hostile_text_is_only_text(page: Page, server: Any) -> None:
     upload(page, "<img src=x onerror=window.hit=1>$$x$$**b**${window.hit=1}.txt", f"{HOSTILE}\n".encode() * 30)
     expect(report(page)).to_contain_text(re.compile(r"img src"))
-    button(page, "reading").click()
+    unfold(page, "reading")
     expect(labelled(page, say("preview"))).to_have_value(re.compile("^" + re.escape(HOSTILE)))
     folder = train(page, server, steps=30)
     expect(status(page)).to_contain_text(said("final"))
@@ -427,8 +432,8 @@ def test_a_small_screen(theme: str, visitor: Callable[..., BrowserContext], serv
     page.wait_for_function(HAS_POINTS, arg=[1, 1])
     is_narrow = "() => document.documentElement.scrollWidth <= window.innerWidth"
     page.wait_for_function(is_narrow)
-    button(page, "more").click()
-    button(page, "reading").click()
+    unfold(page, "more")
+    unfold(page, "reading")
     page.wait_for_function(is_narrow)
     assert len(page.screenshot()) > 10_000
     go_to(page, "tab_generate")

@@ -265,7 +265,7 @@ def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., 
     assert wire.board.is_active(mine)
     assert wire.post("tick", [mine])["data"][0]["run"] == mine
     names = json.dumps(["moliere-lstm", mine])
-    choices = [name for name, _ in stranger.post("select", [names, None, None])["data"][0]["choices"]]
+    choices = [name for name, _ in stranger.post("select", [names, None, "", ""])["data"][0]["choices"]]
     assert "moliere-lstm" not in choices
 
 
@@ -273,7 +273,7 @@ def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., 
 def test_a_text_is_no_longer_than_allowed(length: Any, public_wire: Callable[..., Wire], make_run: MakeRun) -> None:
     make_run("comedy-lstm")
     wire = public_wire(characters=300)
-    wire.post("select", ["[]", None, None])  # now this session may choose the run
+    wire.post("select", ["[]", None, "", ""])  # now this session may choose the run
     values = {say("length"): length, say("run"): "comedy-lstm"}
     parts = wire.handler("generate").inputs
     answer = wire.post("generate", [values.get(part.label, part.value) for part in parts])
