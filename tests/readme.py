@@ -1,6 +1,6 @@
 """The README's figures and its real output come from runs, not from hands.
 
-python -m tests.readme measure [NAME ...]   train what the README tells of (ten minutes), keep the facts in
+python -m tests.readme measure [NAME ...]   train what the README tells of (four minutes), keep the facts in
                                             tests/golden/readme.json
 python -m tests.readme write                write them into README.md; tests/test_readme.py checks that it is so
 """
@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FACTS = ROOT / "tests" / "golden" / "readme.json"
 EXAMPLES = ("comedy-lstm", "comedy-gru", "comedy-rnn")
 RUNS = {  # name -> the arguments of train.py
-    "tinyshakespeare": "tinyshakespeare --recipe good --run shakespeare",
-    "moliere": "moliere --recipe good --run moliere",
+    "tinyshakespeare": "tinyshakespeare --recipe quick --run shakespeare",
+    "moliere": "moliere --recipe quick --run moliere",
     "lstm-notebook": "moliere --recipe lstm-notebook --run notebook",
     "rnn-notebook": "moliere --recipe rnn-notebook --run mikolov",
 }
@@ -113,7 +113,7 @@ def _real_output(runs: dict[str, Run]) -> str:
     moliere = runs["moliere"]
     return (
         f"```\n{shakespeare}\n```\n\n"
-        f"Three minutes of Molière (`python train.py {moliere.command}`):\n\n```\n{moliere.sample.strip()}\n```"
+        f"Half a minute of Molière (`python train.py {moliere.command}`):\n\n```\n{moliere.sample.strip()}\n```"
     )
 
 
