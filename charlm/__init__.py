@@ -29,8 +29,8 @@ of them.
 
 import os
 
-# Read when torch and NumPy are loaded, so it stands here. Threads that spin while they wait are a little faster alone on
-# the machine and many times slower beside any other busy process; the one-character step is too small for two threads.
+# Read when torch and NumPy are loaded, so it stands here. Threads that spin while they wait are a little faster alone
+# on a machine, many times slower beside any other busy process; the one-character step is too small for two threads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
