@@ -253,8 +253,8 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(
 
 def test_the_cache_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "")
-    monkeypatch.setenv("HOME", "/home/of/somebody")
-    assert cache_folder() == Path("/home/of/somebody/.cache/charlm")
+    monkeypatch.setenv("HOME", "/people/somebody")
+    assert cache_folder() == Path("/people/somebody/.cache/charlm")
 
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
