@@ -148,15 +148,15 @@ def _poll(address: str, run: str) -> urllib.request.Request:
 # --- row 10b: two jobs at once ----------------------------------------------------------------------------------------
 
 ALONE, TOGETHER = "one job, as the board sets it", "two jobs, as a board of two places sets them"
-PASSIVE = {"OMP_WAIT_POLICY": "passive"}
 CASES: dict[str, tuple[int, int, int, dict[str, str]]] = {  # jobs, places, threads (0: the board's choice), environment
     ALONE: (1, 0, 0, {}),
     TOGETHER: (2, 2, 0, {}),
-    "one job, 2 threads, passive": (1, 1, 2, PASSIVE),
-    "two jobs, 2 threads each, passive": (2, 2, 2, PASSIVE),
+    "one job, 2 threads, never spinning": (1, 1, 2, {"OMP_WAIT_POLICY": "passive"}),
+    "two jobs, 2 threads each, never spinning": (2, 2, 2, {"OMP_WAIT_POLICY": "passive"}),
     "one job, 1 thread": (1, 1, 1, {}),
     "two jobs, 1 thread each": (2, 2, 1, {}),
-    "two jobs, 2 threads each, spinning": (2, 2, 2, {"OMP_WAIT_POLICY": "active"}),
+    "two jobs, 2 threads each": (2, 2, 2, {}),
+    "two jobs, 2 threads each, always spinning": (2, 2, 2, {"OMP_WAIT_POLICY": "active"}),
 }
 
 
