@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from charlm.config import ModelConfig, TrainConfig
@@ -39,36 +40,54 @@ class OneCharacter:
         self.inputs, self.recurrent = arrays["rnn.weight_ih_l0"], arrays["rnn.weight_hh_l0"]  # (H, V), (H, H)
         self.biases = arrays["rnn.bias_ih_l0"], arrays["rnn.bias_hh_l0"]  # (H,) each
         self.output, self.output_bias = arrays["decoder_weight"], arrays["decoder_bias"]  # (V, H), (V,)
-        self.before = self.after = self.d = np.zeros(len(self.recurrent), np.float32)  # (H,)
-        self.e = np.zeros(len(self.output), np.float32)  # (V,)
-        self.room = np.empty_like(self.output), np.empty_like(self.recurrent)  # for the outer products
+        self._output, self._recurrent = (torch.from_numpy(a) for a in (self.output, self.recurrent))  # the same memory
+        H, V = len(self.recurrent), len(self.output)
+        self.before, self.after, self.d = (np.zeros(H, np.float32) for _ in range(3))  # (H,) s', s and d of a step
+        self.e, self.up, self.down = np.zeros(V, np.float32), np.zeros(V, np.float32), np.zeros(H, np.float32)
+        self._before, self._after = (torch.from_numpy(a)[None] for a in (self.before, self.after))  # rows (1, H)
+        self._up, self._down = (torch.from_numpy(a)[:, None] for a in (self.up, self.down))  # columns (V, 1), (H, 1)
 
     def step(self, state: Floats, char: int, target: int, rate: float) -> float:
         """Learn that `target` follows `char`; the loss before the update. `state` (H,) is replaced in place.
 
         A loss that is not finite changes nothing.
         """
-        s = self.recurrent @ state  # (H,)
-        s += self.inputs[:, char] + self.biases[0] + self.biases[1]
-        s = 0.5 + 0.5 * np.tanh(0.5 * s)  # (H,)
-        e = self.output @ s + self.output_bias  # (V,) logits, then probabilities, then errors
-        e = np.exp(e - e.max())
-        e /= e.sum()
+        s, e, d = self.after, self.e, self.d
+        np.dot(self.recurrent, state, out=s)  # (H,)
+        s += self.inputs[:, char]
+        s += self.biases[0]
+        s += self.biases[1]
+        s *= 0.5
+        np.tanh(s, out=s)
+        s *= 0.5
+        s += 0.5  # (H,) the sigmoid
+        np.dot(self.output, s, out=e)  # (V,) logits, then probabilities, then errors
+        e += self.output_bias
+        e -= np.maximum.reduce(e)
+        np.exp(e, out=e)
+        e /= np.add.reduce(e)
         loss = -math.log(e[target]) if e[target] > 0 else math.inf
         if not math.isfinite(loss):
             return loss
         e[target] -= 1
-        d = (e @ self.output) * s * (1 - s)  # (H,)
-        up, down = np.float32(rate) * e, np.float32(rate) * d  # (V,), (H,)
-        self.output -= np.multiply(up[:, None], s, out=self.room[0])
-        self.output_bias -= up
-        self.recurrent -= np.multiply(down[:, None], state, out=self.room[1])
-        self.inputs[:, char] -= down
-        for bias in self.biases:
-            bias -= down
-        self.before, self.after, self.d, self.e = state.copy(), s, d, e
+        np.dot(e, self.output, out=d)  # (H,)
+        d *= s
+        d *= 1 - s
+        self.before[:] = state
         state[:] = s
+        self._update(char, rate)
         return loss
+
+    def _update(self, char: int, rate: float) -> None:
+        """Everything minus its gradient; an outer product in one pass of torch's, where NumPy needs two."""
+        np.multiply(self.e, rate, out=self.up)  # (V,)
+        np.multiply(self.d, rate, out=self.down)  # (H,)
+        self._output.addcmul_(self._up, self._after, value=-1)  # (V, H)
+        self.output_bias -= self.up
+        self._recurrent.addcmul_(self._down, self._before, value=-1)  # (H, H)
+        self.inputs[:, char] -= self.down
+        for bias in self.biases:
+            bias -= self.down
 
     def grad_norm(self) -> float:
         """The norm of the last step's whole gradient: an outer product has the norm of its factors' product."""
