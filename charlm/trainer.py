@@ -28,7 +28,7 @@ from charlm.one_character import OneCharacter, has_closed_form
 from charlm.streams import Chunks, Streams, batches
 
 EVENT_CHARS = 8192  # a Step event tells of about so many characters
-NEWTON_SCHULZ = 3  # iterations in Muon: at 5, torch's own choice, the losses are the same and it takes 1.6 times as long
+NEWTON_SCHULZ = 3  # iterations in Muon: with 5, the default of torch, the losses are the same and its time 1.6 times
 LAST_RATE = 0.02  # the cosine ends at this share of the highest learning rate
 EVALUATED_CHARS = (4096, 200_000)  # the least and the most of the validation text that an evaluation covers
 NOMINAL_SPEED = 60_000  # chars/s, to guess before the first step what an evaluation may cost
