@@ -86,6 +86,10 @@ class TrainConfig:
     )
     streams: int = knob(32, "parallel tracks of the text (B)", low=1, high=1024)
     window: int = knob(64, "characters of one step in each stream (T), as far as gradients reach", low=1, high=2048)
+    fresh: float = knob(
+        0.0, "share of the streams that begin a step with an empty state, so that beginnings are learned too",
+        low=0.0, high=1.0,
+    )  # fmt: skip
     optimizer: str = knob("muon", "muon: Muon on matrices, AdamW on the rest", choices=("sgd", "adam", "adamw", "muon"))
     learning_rate: float = knob(4e-3, "learning rate at its highest", low=1e-6, high=10.0)
     muon_rate: float = knob(0.02, "learning rate of Muon's matrices at its highest", low=1e-6, high=1.0)

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 def has_closed_form(model: ModelConfig, training: TrainConfig) -> bool:
     """Whether a run is one of those whose step can be written out."""
     is_plain = model.cell == "sigmoid" and model.num_layers == 1 and not model.embedding_size and not model.dropout
-    is_single = training.batching == "streams" and training.streams == training.window == 1
+    is_single = training.batching == "streams" and training.streams == training.window == 1 and not training.fresh
     is_sgd = training.optimizer == "sgd" and not training.clip and not training.average
     return is_plain and is_single and is_sgd and training.precision == "fp32" and training.device == "cpu"
 

@@ -120,7 +120,7 @@ class Trainer:
         batch = self.batches.next()
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            state = None if batch.is_fresh else self.state
+            state = None if batch.is_fresh else self._carried()
             logits, state = self.model(batch.inputs.to(self.device), state)  # (B, T, V)
         loss = cross_entropy(logits, batch.targets.to(self.device))  # ()
         torch.autograd.backward(loss)
@@ -133,6 +133,13 @@ class Trainer:
         self._update()
         self.state = tuple(part.detach() for part in state)  # (L, B, H) each
         return value
+
+    def _carried(self) -> State | None:
+        """The state after the last step, emptied in a share of the streams, which are drawn at every step."""
+        if self.state is None or not self.config.fresh:
+            return self.state
+        keep = torch.rand(self.config.streams, 1, generator=self.text_dice) >= self.config.fresh  # (B, 1)
+        return tuple(part * keep.to(part.device) for part in self.state)  # (L, B, H) each
 
     def _step_in_closed_form(self) -> float | None:
         assert self.one_character is not None and isinstance(self.batches, Streams)

@@ -65,6 +65,7 @@ def test_a_loss_that_is_not_finite_changes_nothing():
         ({}, {"streams": 2}, False),
         ({}, {"optimizer": "adam"}, False),
         ({}, {"clip": 1.0}, False),
+        ({}, {"fresh": 0.1}, False),
         ({}, {"average": 0.9}, False),
     ],
 )

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from charlm import trainer as module
@@ -84,6 +86,28 @@ def test_events_tell_means_and_places_that_add_up() -> None:
     assert all(from_line(to_line(event)) == event for event in events)
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_share_of_the_streams_begins_a_step_with_an_empty_state(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = tiny.trainer(cell=cell, fresh=0.3, streams=8, window=4, steps=100)
+    given: list[Any] = []
+    forward = trainer.model.forward
+
+    def watched(inputs: Tensor, state: Any = None) -> Any:
+        if trainer.model.training and state is not None:  # None at the beginning of an epoch
+            given.append((trainer.state, state))
+        return forward(inputs, state)
+
+    monkeypatch.setattr(trainer.model, "forward", watched)
+    list(trainer.events())
+    emptied = []
+    for before, state in given:
+        for part, after in zip(before, state, strict=True):
+            empty = (after == 0).all(dim=-1)  # (L, B)
+            emptied.append(empty)
+            assert torch.equal(after, torch.where(empty[..., None], torch.zeros(()), part))
+    assert 0.25 < torch.stack(emptied).float().mean() < 0.35
+
+
 # --- exact resume ---
 
 
@@ -95,6 +119,7 @@ def test_resume_is_exact_after_every_event(cell: str, optimizer: str, batching: 
     options = {
         "cell": cell, "optimizer": optimizer, "batching": batching, "num_layers": 2, "dropout": 0.3,
         "embedding_dropout": 0.2, "average": 0.9, "steps": 8, "evaluations": 3, "weight_decay": 0.01,
+        "fresh": 0.4,
     }  # fmt: skip
     whole = tiny.trainer(SHORT, **options)
     log = list(whole.events())
@@ -190,6 +215,7 @@ def test_leaving_out_any_part_of_the_state_changes_the_weights(mutation: str) ->
 IN_A_NEW_PROCESS = """
 import json, sys, tiny, torch
 from pathlib import Path
+from typing import Any
 from charlm.checkpoint import load_trainer
 from charlm.events import to_line
 torch.set_num_threads(1)
