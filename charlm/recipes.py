@@ -132,63 +132,89 @@ def _fitted_streams(settings: TrainConfig, chars: int) -> tuple[TrainConfig, tup
 
 # --- settings that fit themselves -------------------------------------------------------------------------------------
 
-CORE_SPEED = {"lstm": 85e9, "gru": 60e9, "rnn": 60e9, "sigmoid": 60e9}  # FLOP/s that a core does while learning
-CHARS_PER_PARAMETER = 10  # to be read in a budget: with less the network is too large for it, with more too small
 MOST_PASSES = 60  # over the text: beyond it a small text is learned by heart, whatever the dropout
 SIZES = (48, 64, 96, 128, 160, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768)
 KEYS = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Nature:
+    """What fitting knows of a cell, measured on two cores; the last three are against the LSTM."""
+
+    core: float  # FLOP/s that a core does while learning
+    step: float  # seconds of a step that do not depend on its size
+    width: float = 1.0  # hidden units at equal time: fewer gates leave room for more
+    muon: float = 1.0  # rate of its matrices: the GRU falls apart late in a run at the rate that suits the LSTM best
+    less_dropout: float = 0.0
+
+
+NATURES = {
+    "lstm": Nature(80e9, 0.0035),
+    "gru": Nature(55e9, 0.008, muon=0.65, less_dropout=0.1),
+    "rnn": Nature(50e9, 0.003, width=1.35, muon=0.7, less_dropout=0.2),
+}
+NATURES["sigmoid"] = NATURES["rnn"]
+
+
 def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings of network and training for a text nobody has seen. `budget` holds one of seconds, steps, epochs.
 
-    The time says how large a network pays; the number of times that it will read the text says how much dropout it
-    needs. A text too short for the time is read MOST_PASSES times, which is sooner.
+    The time says how large a network pays; the number of passes over the text says how much dropout it needs, and how
+    gently it must learn. A text too short for the time is read MOST_PASSES times, which is sooner.
+    Chosen on tinyshakespeare, Moliere's first 100,000 characters and the built-in comedy.
     """
-    chars, symbols = len(corpus.train), len(corpus.vocabulary)
+    chars, symbols, nature = len(corpus.train), len(corpus.vocabulary), NATURES[cell]
     seconds = budget.get("seconds") or DEFAULT_SECONDS
-    hidden = int(model.get("hidden_size") or _size_for(seconds, cell, symbols, chars))
-    read = _chars_read(budget, cell, hidden, symbols, chars)
+    hidden = int(model.get("hidden_size") or _size_for(seconds, cell, chars))
+    streams, window = _shape(seconds, chars)
+    read = _chars_read(budget, cell, _weights(cell, hidden, symbols), streams * window, chars)
     if "seconds" in budget and read > MOST_PASSES * chars:
         budget, read = {"epochs": MOST_PASSES}, MOST_PASSES * chars
-    passes = read / chars
-    streams, window = (32, 64) if chars > 300_000 else (16, 64) if chars > 15_000 else (8, 32)
-    steps = read / (streams * window)
+    steps = max(1.0, read / (streams * window))
+    enough = min(2000, chars / 45)  # steps: in fewer nothing is learned by heart
+    wear = max(1e-3, read / chars * min(1.0, steps / enough))  # passes that count
     network = {
-        "hidden_size": hidden, "embedding_size": 96 if hidden > 512 else 64 if hidden > 96 else 32,
-        "dropout": round(min(0.6, max(0.0, 0.16 * math.log2(max(1e-9, passes) / 4))), 2),
-        "embedding_dropout": 0.1 if passes > 20 else 0.0,
+        "hidden_size": hidden, "embedding_size": 96 if hidden > 512 else 64 if hidden > 128 else 32,
+        "dropout": round(min(0.6, max(0.0, 0.14 * math.log2(wear / 2) - nature.less_dropout)), 2),
+        "embedding_dropout": 0.1 if wear > 20 else 0.0,
     }  # fmt: skip
     training = {
-        "streams": streams, "window": window, "precision": "auto", "muon_rate": 0.025,
-        "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 5 / max(passes, 1e-9)))), 4),
-        "weight_decay": 0.05 if passes > 10 else 0.01,
-        "average": round(min(0.9995, max(0.9, 1 - 10 / max(steps, 1))), 4), **budget,
+        "streams": streams, "window": window, "fresh": 0.03, "precision": "auto",
+        "muon_rate": round(max(0.022, 0.04 * min(1.0, 2 / wear) ** 0.3) * nature.muon, 4),
+        "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 4 / wear))), 4),
+        "weight_decay": 0.05 if wear > 10 else 0.0,
+        "average": round(min(0.9995, max(0.9, 1 - 10 / steps)), 4), **budget,
     }  # fmt: skip
     return network, training
 
 
-def _chars_read(budget: KEYS, cell: str, hidden: int, symbols: int, chars: int) -> float:
+def _shape(seconds: float, chars: int) -> tuple[int, int]:
+    """Streams and window. Many streams are fast; few make more steps of a short time or a short text."""
+    if chars <= 15_000:
+        return 8, 32
+    return (32 if chars > 300_000 and seconds * _cores() > 30 else 16), 64
+
+
+def _chars_read(budget: KEYS, cell: str, weights: float, step_chars: int, chars: int) -> float:
     """How many characters a budget will read: told, or guessed from the speed of this machine."""
     if budget.get("epochs"):
         return float(budget["epochs"]) * chars
     if budget.get("steps"):
-        return float(budget["steps"]) * 32 * 64
-    return float(budget["seconds"]) * _machine_speed(cell) / (6 * _weights(cell, hidden, symbols))
+        return float(budget["steps"]) * step_chars
+    nature = NATURES[cell]
+    step_seconds = nature.step + 6 * weights * step_chars / (nature.core * _cores())
+    return float(budget["seconds"]) / step_seconds * step_chars
 
 
-def _size_for(seconds: float, cell: str, symbols: int, chars: int) -> int:
-    """The size at which a budget reads CHARS_PER_PARAMETER characters for each weight; less for a very short text."""
-    fits = [
-        size for size in SIZES
-        if seconds * _machine_speed(cell) >= 6 * CHARS_PER_PARAMETER * _weights(cell, size, symbols) ** 2
-    ]  # fmt: skip
+def _size_for(seconds: float, cell: str, chars: int) -> int:
+    """What paid best on two cores: 128 in 3 s, 256 in 30 s, 384 in 3 minutes, 640 in 20; less for a very short text."""
+    wanted = 95 * (seconds * _cores() / 2) ** 0.27 * NATURES[cell].width
     most = 96 if chars < 3_000 else 160 if chars < 12_000 else 256 if chars < 40_000 else SIZES[-1]
-    return min(max(fits, default=SIZES[0]), most)
+    return min(most, min(SIZES, key=lambda size: abs(size - wanted)))
 
 
-def _machine_speed(cell: str) -> float:
-    return CORE_SPEED[cell] * (os.cpu_count() or 1)
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 def _weights(cell: str, hidden: int, symbols: int) -> float:

@@ -1,8 +1,9 @@
 """The README's figures and its real output come from runs, not from hands.
 
-python -m tests.readme measure [NAME ...]   train what the README tells of (four minutes), keep the facts in
+python -m tests.readme measure [NAME ...]   train what the README tells of (seven minutes), keep the facts in
                                             tests/golden/readme.json
-python -m tests.readme write                write them into README.md; tests/test_readme.py checks that it is so
+python -m tests.readme write                write them, and the last full run of tests.bench, into README.md;
+                                            tests/test_readme.py checks that it is so
 """
 
 import json
@@ -14,11 +15,14 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.bench.report import load, readme_table
+
 ROOT = Path(__file__).resolve().parent.parent
 FACTS = ROOT / "tests" / "golden" / "readme.json"
+BENCHMARK = ROOT / "tests" / "bench" / "results.json"
 EXAMPLES = ("comedy-lstm", "comedy-gru", "comedy-rnn")
 RUNS = {  # name -> the arguments of train.py
-    "tinyshakespeare": "tinyshakespeare --recipe quick --run shakespeare",
+    "tinyshakespeare": "tinyshakespeare --recipe good --run shakespeare",
     "moliere": "moliere --recipe quick --run moliere",
     "lstm-notebook": "moliere --recipe lstm-notebook --run notebook",
     "rnn-notebook": "moliere --recipe rnn-notebook --run mikolov",
@@ -90,6 +94,7 @@ def blocks() -> dict[str, str]:
         "real output": _real_output(runs),
         "results": _results({**runs, **examples}),
         "recipes": _recipes(runs),
+        "benchmark": readme_table(load(BENCHMARK)).strip(),
         "examples": "```\n" + "\n".join(f"python train.py {one.command}" for one in examples.values()) + "\n```",
     }
 
