@@ -166,33 +166,35 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
     chars, symbols, nature = len(corpus.train), len(corpus.vocabulary), NATURES[cell]
     seconds = budget.get("seconds") or DEFAULT_SECONDS
     hidden = int(model.get("hidden_size") or _size_for(seconds, cell, chars))
-    streams, window = _shape(seconds, chars)
-    read = _chars_read(budget, cell, _weights(cell, hidden, symbols), streams * window, chars)
+    streams, window = _shape(budget, chars)
+    weights = _weights(cell, hidden, symbols)
+    read = _chars_read(budget, cell, weights, streams * window, chars)
     if "seconds" in budget and read > MOST_PASSES * chars:
         budget, read = {"epochs": MOST_PASSES}, MOST_PASSES * chars
     steps = max(1.0, read / (streams * window))
-    enough = min(2000, chars / 45)  # steps: in fewer nothing is learned by heart
-    wear = max(1e-3, read / chars * min(1.0, steps / enough))  # passes that count
+    by_heart = min(2e6, 20 * chars)  # characters to be read before anything is learned by heart
+    wear = max(1e-3, read / chars * min(1.0, read / by_heart))  # passes that count
     network = {
         "hidden_size": hidden, "embedding_size": 96 if hidden > 512 else 64 if hidden > 128 else 32,
         "dropout": round(min(0.6, max(0.0, 0.14 * math.log2(wear / 2) - nature.less_dropout)), 2),
-        "embedding_dropout": 0.1 if wear > 20 else 0.0,
+        "embedding_dropout": round(min(0.25, max(0.0, 0.08 * (weights / chars - 0.6))), 2) if wear > 10 else 0.0,
     }  # fmt: skip
     training = {
         "streams": streams, "window": window, "fresh": 0.03, "precision": "auto",
-        "muon_rate": round(max(0.022, 0.04 * min(1.0, 2 / wear) ** 0.3) * nature.muon, 4),
-        "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 4 / wear))), 4),
+        "muon_rate": round(max(0.028, 0.04 * min(1.0, 2 / wear) ** 0.25) * nature.muon, 4),
+        "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 5 / wear))), 4),
         "weight_decay": 0.05 if wear > 10 else 0.0,
         "average": round(min(0.9995, max(0.9, 1 - 10 / steps)), 4), **budget,
     }  # fmt: skip
     return network, training
 
 
-def _shape(seconds: float, chars: int) -> tuple[int, int]:
-    """Streams and window. Many streams are fast; few make more steps of a short time or a short text."""
+def _shape(budget: KEYS, chars: int) -> tuple[int, int]:
+    """Streams and window. Few streams make more steps of a short text; many are faster, which pays by the clock."""
     if chars <= 15_000:
         return 8, 32
-    return (32 if chars > 300_000 and seconds * _cores() > 30 else 16), 64
+    is_long = budget["seconds"] * _cores() > 30 if budget.get("seconds") else chars > 300_000
+    return 32 if is_long and chars > 60_000 else 16, 64
 
 
 def _chars_read(budget: KEYS, cell: str, weights: float, step_chars: int, chars: int) -> float:
@@ -208,7 +210,7 @@ def _chars_read(budget: KEYS, cell: str, weights: float, step_chars: int, chars:
 
 def _size_for(seconds: float, cell: str, chars: int) -> int:
     """What paid best on two cores: 128 in 3 s, 256 in 30 s, 384 in 3 minutes, 640 in 20; less for a very short text."""
-    wanted = 95 * (seconds * _cores() / 2) ** 0.27 * NATURES[cell].width
+    wanted = 97 * (seconds * _cores() / 2) ** 0.27 * NATURES[cell].width
     most = 96 if chars < 3_000 else 160 if chars < 12_000 else 256 if chars < 40_000 else SIZES[-1]
     return min(most, min(SIZES, key=lambda size: abs(size - wanted)))
 
