@@ -78,6 +78,17 @@ def test_logits_state_and_gradients_are_those_of_torch_nn(cell: str, layers: int
         torch.testing.assert_close(ours.get_parameter(name).grad, gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("cell", TORCH)
+def test_the_way_that_a_gpu_takes_gives_the_same(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's own layer, which is cuDNN's there, run here on the CPU."""
+    model = made(cell, embedding=5, num_layers=2)
+    expected, expected_state = model(ids())
+    monkeypatch.setattr(CharRNN, "_is_torchs", lambda *_: True)
+    logits, state = model(ids())
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(state, expected_state, rtol=1e-4, atol=1e-5)
+
+
 @every_input
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_sigmoid_network_is_the_formula_one_character_at_a_time(embedding: int, layers: int) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from tests.bench import generation, growth, quality, sharing, speed
+from tests.bench import generation, growth, quality, sharing, speed, unseen
 from tests.bench.machine import Machine, describe
 from tests.bench.report import Results, markdown, write
 from tests.bench.row import Row, Scale, from_json, to_json
@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 ROWS: dict[str, Callable[[Scale], Row]] = {
     "1": quality.row_1, "2": quality.row_2, "3": quality.row_3, "4": quality.row_4, "5": quality.row_5,
     "6": quality.row_6, "7": speed.row_7, "8": generation.row_8, "9": speed.row_9, "10": sharing.row_10,
-    "10b": sharing.row_10b, "11": speed.row_11, "also": growth.row_also, "gpu": quality.row_gpu,
+    "10b": sharing.row_10b, "11": speed.row_11, "new": unseen.row_new, "also": growth.row_also, "gpu": quality.row_gpu,
 }  # fmt: skip
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 ENVIRONMENT = {"8": ONE_THREAD}  # of a row's process, where it matters

@@ -45,6 +45,7 @@ class Run:
     wall: float  # of all: yardsticks, evaluations, samples, saves and the final figures
     chars: int
     losses: dict[str, float]  # by protocol
+    counted: float  # the loss of the best n-gram table on the same split
     evaluation_seconds: float
     evaluated_chars: int
     precision: str
@@ -70,8 +71,9 @@ def train(corpus: Corpus, recipe: str, model: dict[str, Any], training: dict[str
         history = history_of(recorded(trainer, Path(place) / "run"))
     wall, chars = time.perf_counter() - began, trainer.step * trainer.chars_per_step
     losses = {protocol: history.measured[protocol] for protocol in (STREAM, COLD)}
+    counted = min(loss for name, loss in history.measured.items() if name.endswith("-gram"))
     return Run(
-        settings, trainer.seconds, wall, chars, losses, trainer.evaluation_seconds, len(trainer.validation),
+        settings, trainer.seconds, wall, chars, losses, counted, trainer.evaluation_seconds, len(trainer.validation),
         trainer.precision,
     )  # fmt: skip
 
