@@ -12,7 +12,10 @@ import gradio as gr
 
 from charlm.config import type_name
 from charlm.errors import ConfigError
-from charlm.ui.words import say
+from charlm.ui.labels import Labels
+from charlm.ui.words import knob_words, say
+
+YES_NO = (("fitted", ""), ("yes", "yes"), ("no", "no"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,21 +35,28 @@ class Form:
         return {name: _typed(fields[name], value) for name, value in found.items() if value not in (None, "")}
 
 
-def make_form(kind: type[Any], without: tuple[str, ...] = ()) -> Form:
+def make_form(kind: type[Any], labels: Labels, without: tuple[str, ...] = ()) -> Form:
     """Controls for all knobs of a config class but some, to be made inside a Blocks."""
     fields = [field for field in dataclasses.fields(kind) if field.name not in without]
-    return Form(kind, {field.name: _control(field) for field in fields})
+    return Form(kind, {field.name: _control(field, labels) for field in fields})
 
 
-def _control(field: dataclasses.Field[Any]) -> gr.components.Component:
-    label, meta = field.name.replace("_", " ").capitalize(), field.metadata
+def _control(field: dataclasses.Field[Any], labels: Labels) -> gr.components.Component:
+    meta = field.metadata
+    said: dict[str, Any] = {
+        "label": lambda language: knob_words(field.name, meta["help"], language)[0],
+        "info": lambda language: knob_words(field.name, meta["help"], language)[1],
+    }
     if field.type is bool:
-        choices = [(say("fitted"), ""), (say("yes"), "yes"), (say("no"), "no")]
-        return gr.Dropdown(choices, value="", label=label, info=meta["help"])
+        said["choices"] = lambda language: [(say(key, language), value) for key, value in YES_NO]
+        return labels.made(gr.Dropdown, said, value="")
     if meta["choices"]:
-        return gr.Dropdown([(say("fitted"), ""), *meta["choices"]], value="", label=label, info=meta["help"])
-    limits = f"{meta['help']} ({meta['low']:g} … {meta['high']:g})"
-    return gr.Textbox(label=label, info=limits, placeholder=say("fitted"), max_lines=1, max_length=30)
+        said["choices"] = lambda language: [(say("fitted", language), ""), *((one, one) for one in meta["choices"])]
+        return labels.made(gr.Dropdown, said, value="")
+    limits = f"({meta['low']:g} … {meta['high']:g})"
+    said["info"] = lambda language: f"{knob_words(field.name, meta['help'], language)[1]} {limits}"
+    said["placeholder"] = "fitted"
+    return labels.made(gr.Textbox, said, max_lines=1, max_length=30)
 
 
 def _typed(field: dataclasses.Field[Any], value: Any) -> Any:

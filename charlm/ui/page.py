@@ -6,10 +6,11 @@ import gradio as gr
 
 from charlm.jobs import JobBoard
 from charlm.ui.generate_tab import generate_tab
+from charlm.ui.labels import Labels
 from charlm.ui.live_plot import serve_plotly
 from charlm.ui.theme import STYLE, theme
 from charlm.ui.train_tab import train_tab
-from charlm.ui.visit import new_visit
+from charlm.ui.visit import QUIET, new_visit
 from charlm.ui.words import say
 
 QUEUE = 64
@@ -20,13 +21,20 @@ def build_page(board: JobBoard) -> gr.Blocks:
     """The page, ready to be launched."""
     serve_plotly()
     with gr.Blocks(title=say("title"), delete_cache=DELETE_UPLOADS, analytics_enabled=False) as page:
-        gr.Markdown(f"# {say('title')}\n{say('about')}", elem_id="head")
-        visit = new_visit(page)
+        labels = Labels()
+        with gr.Row(elem_id="top"):
+            labels.made(gr.Markdown, {"value": _head}, elem_id="head")
+            visit = new_visit(page, labels)
         with gr.Tabs():
-            with gr.Tab(say("tab_train"), id="train"):
+            with labels.made(gr.Tab, {"label": "tab_train"}, id="train"):
                 train_tab(board, visit)
             generate_tab(board, visit)
+        visit.language.change(labels.anew, visit.language, labels.blocks, **QUIET)
     return page
+
+
+def _head(language: str) -> str:
+    return f"# {say('title', language)}\n{say('about', language)}"
 
 
 def launch_page(board: JobBoard, **options: Any) -> gr.Blocks:

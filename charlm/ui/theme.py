@@ -8,6 +8,8 @@ STYLE = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
 #head h1 { font-size: 1.7rem; margin: 0.2rem 0 0; letter-spacing: -0.01em; }
 #head p { margin: 0; color: var(--body-text-color-subdued); }
+#top { align-items: center; }
+#language { max-width: 8.5rem; margin-left: auto; }
 .written textarea { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Noto Sans Mono CJK SC", monospace;
     white-space: pre-wrap; line-height: 1.5; font-size: 0.92rem; }
 .live-plot { display: flex; align-items: center; justify-content: center; color: var(--body-text-color-subdued);

@@ -16,11 +16,13 @@ from charlm.jobs import JobBoard
 from charlm.recipes import DEFAULT_SECONDS, PRESETS, RECIPES, plan, recipe_named, text_config
 from charlm.ui import views
 from charlm.ui.form import Form, make_form
+from charlm.ui.labels import Labels, Said
 from charlm.ui.live_plot import LivePlot
 from charlm.ui.runs import Follower, Recent, begin_run, folder_of, owner_of
 from charlm.ui.visit import QUIET, REMEMBER, Visit, sentences
-from charlm.ui.words import say
+from charlm.ui.words import error_words, say
 
+KINDS = (("source_named", "named"), ("source_pasted", "pasted"), ("source_file", "file"))
 SIZES = (64, 128, 256, 384, 512)
 LIKELY_CELLS = ("lstm", "gru", "rnn")
 POLL_SECONDS = 1.0
@@ -80,19 +82,20 @@ def train_tab(board: JobBoard, visit: Visit) -> None:
     """The components and their wiring."""
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            source, report, preview = _source()
-            settings = _settings(board)
+            source, report, preview = _source(visit.labels)
+            settings = _settings(board, visit.labels)
         with gr.Column(scale=3, min_width=320):
-            train, screen = _screen()
+            train, screen = _screen(visit.labels)
     acts = Acts(board, visit, source, settings)
-    poll = {"fn": acts.poll, "inputs": visit.run, "outputs": screen.outputs, **QUIET}
+    poll = {"fn": acts.poll, "inputs": [visit.run, visit.language], "outputs": screen.outputs, **QUIET}
     screen.timer.tick(**poll)
     visit.recalled.then(**poll)
-    inputs = {visit.owner, *source.inputs, *settings.inputs}
+    visit.language.change(**poll)
+    inputs = {visit.owner, visit.language, *source.inputs, *settings.inputs}
     begun = train.click(acts.start, inputs, visit.run, show_progress_on=[screen.status], **PRIVATE)
     begun.success(**poll).then(None, visit.run, visit.runs, js=REMEMBER)
-    screen.resume.click(acts.go_on, [visit.run, visit.owner], visit.run, **QUIET).success(**poll)
-    screen.stop.click(acts.end, visit.run, None, **QUIET)
+    screen.resume.click(acts.go_on, [visit.run, visit.owner, visit.language], visit.run, **QUIET).success(**poll)
+    screen.stop.click(acts.end, [visit.run, visit.language], None, **QUIET)
     _wire_report(board, visit, source, settings, report, preview)
 
 
@@ -103,46 +106,64 @@ class Acts:
         self.board, self.visit, self.source, self.settings = board, visit, source, settings
         self.followers = Recent(Follower, most=256)
 
-    def poll(self, run: str) -> list[Any]:
+    def poll(self, run: str, language: str) -> list[Any]:
         """The outputs of Screen. A run that is not there, or no longer, leaves the screen as it was at first."""
         try:
             folder = folder_of(run)
         except CharlmError:
             off = gr.Button(interactive=False)
-            return [views.empty_plot_view(), say("idle"), "", gr.Timer(active=False), off, off]
+            nothing = gr.Textbox("", label=say("sample", language))
+            return [views.empty_plot_view(language), say("idle", language), nothing, gr.Timer(active=False), off, off]
         view = self.board.view(run)
         is_over = view.state == "ended"
         with self.followers.get(folder).history() as history:
-            label, text = views.sample_view(history)
+            label, text = views.sample_view(history, language)
             can_resume = is_over and (history.finished is None or history.finished.reason == "stopped")
             return [
-                views.plot_view(run, history), views.status_view(run, history, view), gr.Textbox(text, label=label),
-                gr.Timer(active=not is_over), gr.Button(interactive=not is_over), gr.Button(interactive=can_resume),
-            ]  # fmt: skip
+                views.plot_view(run, history, language),
+                views.status_view(run, history, view, language),
+                gr.Textbox(text, label=label),
+                gr.Timer(active=not is_over),
+                gr.Button(interactive=not is_over),
+                gr.Button(interactive=can_resume),
+            ]
 
     def start(self, values: Values, request: gr.Request) -> str:
         """Begin the run that the form describes; its name."""
         owner = owner_of(values[self.visit.owner], request.session_hash)
-        with sentences():
-            return _start(self.board, self.source, self.settings, values, owner)
+        with sentences(values[self.visit.language]):
+            return self._begin(values, owner)
 
-    def go_on(self, run: str, token: str, request: gr.Request) -> str:
+    def _begin(self, values: Values, owner: str) -> str:
+        source, settings = self.source, self.settings
+        recipe = values[settings.recipe]
+        model, training = settings.model.read(values), settings.training.read(values)
+        if not recipe or recipe_named(recipe) in PRESETS:
+            model["cell"] = values[settings.cell]
+            model |= {"hidden_size": int(values[settings.size])} if values[settings.size] else {}
+        if not recipe and not any(training.get(name) for name in ("steps", "epochs")):
+            training["seconds"] = float(values[settings.seconds])
+        corpus = _read(self.board, source, values, recipe)
+        stem = values[source.name] if values[source.kind] == "named" else Path(corpus.title).stem
+        return begin_run(self.board, owner, stem, corpus, plan(corpus, recipe, model, training))
+
+    def go_on(self, run: str, token: str, language: str, request: gr.Request) -> str:
         """Queue a run that was stopped once more."""
-        with sentences():
+        with sentences(language):
             self.board.start(folder_of(run), owner_of(token, request.session_hash))
         return run
 
-    def end(self, run: str) -> None:
+    def end(self, run: str, language: str) -> None:
         """Stop it, and keep it."""
-        with sentences():
+        with sentences(language):
             self.board.stop(folder_of(run).name)
 
 
-def _screen() -> tuple[gr.Button, Screen]:
+def _screen(labels: Labels) -> tuple[gr.Button, Screen]:
     with gr.Row():
-        train = gr.Button(say("train"), variant="primary", min_width=90)
-        stop = gr.Button(say("stop"), interactive=False, min_width=90)
-        resume = gr.Button(say("resume"), interactive=False, min_width=90)
+        train = labels.made(gr.Button, {"value": "train"}, variant="primary", min_width=90)
+        stop = labels.made(gr.Button, {"value": "stop"}, interactive=False, min_width=90)
+        resume = labels.made(gr.Button, {"value": "resume"}, interactive=False, min_width=90)
     status = gr.Markdown(say("idle"), elem_classes="status")
     plot = LivePlot(views.empty_plot_view(), elem_id="loss-plot")
     sample = gr.Textbox(label=say("sample"), lines=8, max_lines=14, interactive=False, elem_classes="written")
@@ -152,23 +173,27 @@ def _screen() -> tuple[gr.Button, Screen]:
 # --- the text ---------------------------------------------------------------------------------------------------------
 
 
-def _source() -> tuple[Source, gr.Markdown, gr.Textbox]:
-    kinds = [(say("source_named"), "named"), (say("source_pasted"), "pasted"), (say("source_file"), "file")]
-    kind = gr.Radio(kinds, value="named", label=say("text"))
+def _source(labels: Labels) -> tuple[Source, gr.Markdown, gr.Textbox]:
+    kind = labels.made(gr.Radio, {"label": "text", "choices": _kinds}, value="named")
     names = [(f"{one.title} ({one.name})" if one.kind != "toy" else one.name, one.name) for one in named_corpora()]
-    name = gr.Dropdown(names, value="comedy-en", label=say("named"))
-    pasted = gr.Textbox(label=say("pasted"), placeholder=say("pasted_hint"), lines=6, max_lines=10, visible=False)
-    file = gr.File(label=say("file"), visible=False, height=120)
+    name = labels.made(gr.Dropdown, {"label": "named"}, choices=names, value="comedy-en")
+    hints: Said = {"label": "pasted", "placeholder": "pasted_hint"}
+    pasted = labels.made(gr.Textbox, hints, lines=6, max_lines=10, visible=False)
+    file = labels.made(gr.File, {"label": "file"}, visible=False, height=120)
     report = gr.Markdown(elem_classes="report")
-    with gr.Accordion(say("reading"), open=False):
-        reading = make_form(TextConfig)
-        preview = gr.Textbox(label=say("preview"), lines=5, interactive=False, elem_classes="written")
+    with labels.made(gr.Accordion, {"label": "reading"}, open=False):
+        reading = make_form(TextConfig, labels)
+        preview = labels.made(gr.Textbox, {"label": "preview"}, lines=5, interactive=False, elem_classes="written")
     chosen = {"named": name, "pasted": pasted, "file": file}
     kind.change(
         lambda value: [part.__class__(visible=key == value) for key, part in chosen.items()],
         kind, list(chosen.values()), **QUIET,
     )  # fmt: skip
     return Source(kind, name, pasted, file, reading), report, preview
+
+
+def _kinds(language: str) -> list[tuple[str, str]]:
+    return [(say(key, language), kind) for key, kind in KINDS]
 
 
 def _wire_report(
@@ -178,14 +203,15 @@ def _wire_report(
         try:
             corpus = _read(board, source, values, values[settings.recipe])
         except CharlmError as error:
-            return f"⚠️ {views.plain(str(error))}", ""
-        return views.report_view(corpus), views.preview_view(corpus)
+            return f"⚠️ {views.plain(error_words(error, values[visit.language]))}", ""
+        return views.report_view(corpus, values[visit.language]), views.preview_view(corpus)
 
-    inputs, outputs = {*source.inputs, settings.recipe}, [report, preview]
+    inputs, outputs = {*source.inputs, settings.recipe, visit.language}, [report, preview]
     shown: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [report], "api_visibility": "private"}
     shown |= {"concurrency_limit": 8, "trigger_mode": "always_last"}
     changed = [source.kind.change, source.name.change, source.pasted.change, source.file.upload, source.file.clear]
     changed += [settings.recipe.change, *(control.change for control in source.reading.controls.values())]
+    changed += [visit.language.change]
     gr.on(changed, show, inputs, outputs, **shown)
     visit.recalled.then(show, inputs, outputs, **shown)
 
@@ -216,37 +242,31 @@ def _limit(size: int, board: JobBoard) -> None:
 # --- the settings -----------------------------------------------------------------------------------------------------
 
 
-def _settings(board: JobBoard) -> Settings:
-    recipes = [(say("recipe_fitted"), ""), *((recipe.name, recipe.name) for recipe in RECIPES)]
-    cell = gr.Radio([(name.upper(), name) for name in LIKELY_CELLS], value="lstm", label=say("cell"))
-    sizes = [(say("size_fitted"), 0), *((str(size), size) for size in SIZES)]
-    size = gr.Dropdown(sizes, value=0, label=say("size"))
+def _settings(board: JobBoard, labels: Labels) -> Settings:
+    cells = [(name.upper(), name) for name in LIKELY_CELLS]
+    cell = labels.made(gr.Radio, {"label": "cell"}, choices=cells, value="lstm")
+    size = labels.made(gr.Dropdown, {"label": "size", "choices": _sizes}, value=0)
     most = min(1800, board.limits.seconds)
-    seconds = gr.Slider(5, most, value=DEFAULT_SECONDS, step=5, label=say("seconds"), info=say("seconds_info"))
-    recipe = gr.Dropdown(recipes, value="", label=say("recipe"))
+    said: Said = {"label": "seconds", "info": "seconds_info"}
+    seconds = labels.made(gr.Slider, said, minimum=5, maximum=most, value=DEFAULT_SECONDS, step=5)
+    recipe = labels.made(gr.Dropdown, {"label": "recipe", "choices": _recipes}, value="")
     recipe.change(_what_a_recipe_leaves, recipe, [cell, size, seconds], **QUIET)
-    with gr.Accordion(say("more"), open=False):
-        gr.Markdown(say("more_info"))
-        model = make_form(ModelConfig, without=("cell", "hidden_size"))
-        training = make_form(TrainConfig, without=("seconds",))
+    with labels.made(gr.Accordion, {"label": "more"}, open=False):
+        labels.made(gr.Markdown, {"value": "more_info"})
+        model = make_form(ModelConfig, labels, without=("cell", "hidden_size"))
+        training = make_form(TrainConfig, labels, without=("seconds",))
     return Settings(recipe, cell, size, seconds, model, training)
+
+
+def _sizes(language: str) -> list[tuple[str, int]]:
+    return [(say("size_fitted", language), 0), *((str(size), size) for size in SIZES)]
+
+
+def _recipes(language: str) -> list[tuple[str, str]]:
+    return [(say("recipe_fitted", language), ""), *((recipe.name, recipe.name) for recipe in RECIPES)]
 
 
 def _what_a_recipe_leaves(name: str) -> list[Any]:
     """A preset leaves the network to choose, a tutorial nothing."""
     is_free = not name or recipe_named(name) in PRESETS
     return [gr.Radio(interactive=is_free), gr.Dropdown(interactive=is_free), gr.Slider(interactive=not name)]
-
-
-def _start(board: JobBoard, source: Source, settings: Settings, values: Values, owner: str) -> str:
-    """Begin the run that the form describes; its name."""
-    recipe = values[settings.recipe]
-    model, training = settings.model.read(values), settings.training.read(values)
-    if not recipe or recipe_named(recipe) in PRESETS:
-        model["cell"] = values[settings.cell]
-        model |= {"hidden_size": int(values[settings.size])} if values[settings.size] else {}
-    if not recipe and not any(training.get(name) for name in ("steps", "epochs")):
-        training["seconds"] = float(values[settings.seconds])
-    corpus = _read(board, source, values, recipe)
-    stem = values[source.name] if values[source.kind] == "named" else Path(corpus.title).stem
-    return begin_run(board, owner, stem, corpus, plan(corpus, recipe, model, training))

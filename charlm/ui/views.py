@@ -10,7 +10,7 @@ from charlm.evaluation import PROTOCOLS
 from charlm.history import History
 from charlm.jobs import JobView
 from charlm.metrics import bits_per_char
-from charlm.ui.words import say
+from charlm.ui.words import number, say
 
 PREVIEW_CHARS = 300
 LEVELS = ("entropy", "uniform", "1-gram", "2-gram", "3-gram")  # and the best n-gram, and xz
@@ -117,9 +117,9 @@ def _figures(history: History, language: str) -> str:
     figures = say(
         "figures",
         language,
-        train=f"{last.train_loss:.4f}",
-        validation=f"{last.loss:.4f}",
-        bits=f"{bits_per_char(last.loss):.3f}",
+        train=last.train_loss,
+        validation=last.loss,
+        bits=bits_per_char(last.loss),
     )
     return f"{figures} · {say('part', language, chars=started.evaluated_chars, all=started.validation_chars)}"
 
@@ -147,7 +147,7 @@ def sample_view(history: History, language: str = "en") -> tuple[str, str]:
 
 def run_view(config: RunConfig, step: int, loss: float, language: str = "en") -> str:
     """One line about a run."""
-    model, known = config.model, "–" if math.isnan(loss) else f"{loss:.4f}"
+    model, known = config.model, "–" if math.isnan(loss) else number(loss, ".4f", language)
     return say(
         "about_run",
         language,

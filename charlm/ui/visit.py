@@ -1,11 +1,12 @@
 """What the tabs of one open page share, and what the browser remembers between visits. Knows nothing of training.
 
-The browser keeps three things: the visitor's token, which owns his jobs, the run he watches, and the runs he made. They
-are given back at every load by a script that works with storage blocked, as inside a Space's frame (then only the
-memory is lost).
+The browser keeps four things: the visitor's token, which owns his jobs, the run he watches, the runs he made, and the
+language he chose. They are given back at every load by a script that works with storage blocked, as inside a Space's
+frame (then only the memory is lost, and the language is the browser's).
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ import gradio as gr
 from gradio.events import Dependency
 
 from charlm.errors import CharlmError
+from charlm.ui.labels import Labels
+from charlm.ui.words import LANGUAGES, error_words
 
 # Of events that are answered at once: outside Gradio's queue, and no part of the API.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -28,13 +31,19 @@ REMEMBER = """(run) => {
     return JSON.stringify(runs);
 }"""
 RECALL = """() => {
+    const spoken = LANGUAGES.find(one => navigator.language.toLowerCase().startsWith(one)) || 'en';
     try {
         if (!localStorage.getItem('charlm.owner')) {
             const bytes = String.fromCharCode(...crypto.getRandomValues(new Uint8Array(18)));
             localStorage.setItem('charlm.owner', btoa(bytes).replaceAll('+', '-').replaceAll('/', '_'));
         }
-        return ['owner', 'run', 'runs'].map(name => localStorage.getItem('charlm.' + name) || '');
-    } catch (error) { return ['', '', '']; }
+        const kept = ['owner', 'run', 'runs'].map(name => localStorage.getItem('charlm.' + name) || '');
+        return [...kept, localStorage.getItem('charlm.language') || spoken];
+    } catch (error) { return ['', '', '', spoken]; }
+}""".replace("LANGUAGES", json.dumps(list(LANGUAGES)))
+SPEAK = """(language) => {
+    document.documentElement.lang = language === 'zh' ? 'zh-CN' : language;
+    try { localStorage.setItem('charlm.language', language); } catch (error) { /* then it is forgotten */ }
 }"""
 
 
@@ -45,19 +54,28 @@ class Visit:
     owner: gr.Textbox  # the visitor's token
     run: gr.Textbox  # the run that the page watches
     runs: gr.Textbox  # the runs that the browser remembers, a JSON list
+    language: gr.Dropdown  # the one thing here that is seen: the page's language
+    labels: Labels  # what is said anew in another language
     recalled: Dependency  # the page has been opened: `visit.recalled.then(...)`
 
 
-def new_visit(page: gr.Blocks) -> Visit:
-    """The hidden components, to be made inside the page."""
+def new_visit(page: gr.Blocks, labels: Labels) -> Visit:
+    """The hidden components and the choice of a language, to be made inside the page."""
+    names = [(name, language) for language, name in LANGUAGES.items()]
+    language = gr.Dropdown(
+        names, value="en", label="Language · Idioma · Langue · 语言 · 언어", show_label=False, container=False,
+        filterable=False, elem_id="language", min_width=120, scale=0,
+    )  # fmt: skip
     owner, run, runs = (gr.Textbox(visible=False, max_length=8192) for _ in range(3))
-    return Visit(owner, run, runs, page.load(None, None, [owner, run, runs], js=RECALL))
+    language.change(None, language, None, js=SPEAK)
+    recalled = page.load(None, None, [owner, run, runs, language], js=RECALL)
+    return Visit(owner, run, runs, language, labels, recalled)
 
 
 @contextlib.contextmanager
-def sentences() -> Iterator[None]:
-    """An error for people is shown as its one sentence, without a trace in the log."""
+def sentences(language: str) -> Iterator[None]:
+    """An error for people is shown as its one sentence, in their language, without a trace in the log."""
     try:
         yield
     except CharlmError as error:
-        raise gr.Error(str(error), print_exception=False) from error
+        raise gr.Error(error_words(error, language), print_exception=False) from error

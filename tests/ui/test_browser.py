@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Lo
 from charlm.checkpoint import save_weights
 from charlm.events import Event, Finished, Sampled, Started, Step, to_line
 from charlm.log import EVENTS, read_events
-from charlm.ui.words import WORDS, say
+from charlm.ui.words import WORDS, knob_words, say
 
 pytestmark = pytest.mark.browser
 
@@ -138,9 +138,9 @@ def report(page: Scope) -> Locator:
     return page.locator(".report").last
 
 
-def said(key: str) -> re.Pattern[str]:
+def said(key: str, language: str = "en") -> re.Pattern[str]:
     """A sentence with any values in it, as it is shown."""
-    parts = re.split(r"\{[^}]*\}", WORDS["en"][key].replace("**", ""))
+    parts = re.split(r"\{[^}]*\}", WORDS[language][key].replace("**", ""))
     return re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
 
 
@@ -338,6 +338,45 @@ def choose(page: Page, label: str, option: str) -> None:
     """One of a drop-down list."""
     labelled(page, label).click()
     page.get_by_role("option", name=option, exact=True).click()
+
+
+# --- languages --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("locale", "language", "lang"), [("es-MX", "es", "es"), ("zh-HK", "zh", "zh-CN")])
+def test_the_page_speaks_the_browsers_language(
+    visitor: Callable[..., BrowserContext], server: Any, locale: str, language: str, lang: str
+) -> None:
+    """From a text that is refused to a run that ends and a text that is written."""
+    page = visitor(locale=locale).new_page()
+    page.goto(server.url)
+    press = page.get_by_role("button", name=say("train", language), exact=True)
+    expect(press).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", lang)
+    expect(report(page)).to_contain_text(say("unchanged", language))
+    page.get_by_label(say("source_pasted", language), exact=True).check()
+    press.click()
+    expect(toast(page)).to_contain_text(say("paste_first", language))
+    page.get_by_label(say("source_named", language), exact=True).check()
+    page.get_by_role("button", name=say("more", language)).click()
+    labelled(page, knob_words("steps", "", language)[0]).fill("3")
+    press.click()
+    expect(status(page)).to_contain_text(say("budget", language))
+    page.get_by_role("tab", name=say("tab_generate", language), exact=True).click()
+    page.get_by_role("button", name=say("generate", language), exact=True).click()
+    expect(page.get_by_text(said("wrote", language))).to_be_visible()
+
+
+def test_a_chosen_language_stays(visitor: Callable[..., BrowserContext], server: Any) -> None:
+    page = opened(visitor(locale="en-GB").new_page(), server.url)
+    page.locator("#language input").click()
+    page.get_by_role("option", name="Français", exact=True).click()
+    french = page.get_by_role("button", name=say("train", "fr"), exact=True)
+    expect(french).to_be_visible()
+    expect(report(page)).to_contain_text(say("unchanged", "fr"))
+    page.reload()
+    expect(french).to_be_visible()
+    expect(status(page)).to_have_text(say("idle", "fr").replace("**", ""))
 
 
 # --- strangers --------------------------------------------------------------------------------------------------------

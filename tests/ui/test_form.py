@@ -9,13 +9,14 @@ import pytest
 from charlm.config import ModelConfig, TextConfig, TrainConfig, knob
 from charlm.errors import ConfigError
 from charlm.ui.form import Form, make_form
+from charlm.ui.labels import Labels
 
 KINDS = (TextConfig, ModelConfig, TrainConfig)
 
 
 def form_of(kind: type[Any], **options: Any) -> Form:
     with gr.Blocks(analytics_enabled=False):
-        return make_form(kind, **options)
+        return make_form(kind, Labels(), **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,7 +17,7 @@ from gradio.routes import App
 from charlm.jobs import HOME, PUBLIC, JobBoard
 from charlm.ui.live_plot import TEMPLATE
 from charlm.ui.page import build_page
-from charlm.ui.words import say
+from charlm.ui.words import LANGUAGES, say
 
 MakeRun = Callable[[str], Path]
 TOKEN = "abcdefghijklmnopqrstuvwx"
@@ -139,11 +139,12 @@ def test_no_handler_hands_out_a_file(wire: Wire) -> None:
     for handler in wire.page.fns.values():
         kinds = [type(part).__name__ for part in handler.outputs]
         for place, kind in enumerate(kinds):
-            if kind in FILES:  # the upload field, which is only shown and hidden
-                assert kind == "File" and handler.name == "<lambda>"
-                for choice in ("named", "pasted", "file"):
+            if kind in FILES:  # the upload field, which is shown and hidden, and labelled in another language
+                given = {"<lambda>": ["named", "pasted", "file"], "anew": list(LANGUAGES)}
+                assert kind == "File" and handler.name in given
+                for choice in given[handler.name]:
                     answer = wire.post_to(handler, [choice])["data"][place]
-                    assert set(answer) == {"visible", "__type__"}
+                    assert set(answer) == {"visible" if handler.name == "<lambda>" else "label", "__type__"}
 
 
 @pytest.mark.parametrize("place", ["checkpoints/tiny/config.json", "checkpoints/tiny/text.txt"])
@@ -246,10 +247,10 @@ def test_an_upload_is_read(wire: Wire, runs: Path) -> None:
 @pytest.mark.parametrize("name", ["../tiny", "tiny/../tiny", "/etc", "", None, 5, ["tiny"], {"a": 1}, "x" * 100_000])
 def test_strange_names_do_nothing(name: Any, wire: Wire, make_run: MakeRun) -> None:
     make_run("tiny")
-    plot, *_ = wire.post("tick", [name])["data"]
+    plot, *_ = wire.post("tick", [name, "en"])["data"]
     assert plot["run"] == ""
-    assert "error" in wire.post("resume", [name, TOKEN]) and wire.board.jobs == {}
-    wire.post("stop", [name])
+    assert "error" in wire.post("resume", [name, TOKEN, "en"]) and wire.board.jobs == {}
+    wire.post("stop", [name, "en"])
 
 
 def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., Wire], make_run: MakeRun) -> None:
@@ -259,13 +260,13 @@ def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., 
     stranger = Wire(wire.page, wire.board)
     for guess in ("moliere-lstm", mine[:-1], mine[:-1] + "0", mine.upper(), "comedy-en-lstm"):
         if guess != mine:
-            assert stranger.post("tick", [guess])["data"][0]["run"] == ""
-            stranger.post("stop", [guess])
-            assert "error" in stranger.post("resume", [guess, TOKEN])
+            assert stranger.post("tick", [guess, "en"])["data"][0]["run"] == ""
+            stranger.post("stop", [guess, "en"])
+            assert "error" in stranger.post("resume", [guess, TOKEN, "en"])
     assert wire.board.is_active(mine)
-    assert wire.post("tick", [mine])["data"][0]["run"] == mine
+    assert wire.post("tick", [mine, "en"])["data"][0]["run"] == mine
     names = json.dumps(["moliere-lstm", mine])
-    choices = [name for name, _ in stranger.post("select", [names, None, "", ""])["data"][0]["choices"]]
+    choices = [name for name, _ in stranger.post("select", [names, None, "", "", "en"])["data"][0]["choices"]]
     assert "moliere-lstm" not in choices
 
 
@@ -273,7 +274,7 @@ def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., 
 def test_a_text_is_no_longer_than_allowed(length: Any, public_wire: Callable[..., Wire], make_run: MakeRun) -> None:
     make_run("comedy-lstm")
     wire = public_wire(characters=300)
-    wire.post("select", ["[]", None, "", ""])  # now this session may choose the run
+    wire.post("select", ["[]", None, "", "", "en"])  # now this session may choose the run
     values = {say("length"): length, say("run"): "comedy-lstm"}
     parts = wire.handler("generate").inputs
     answer = wire.post("generate", [values.get(part.label, part.value) for part in parts])
