@@ -182,7 +182,7 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
     training = {
         "streams": streams, "window": window, "fresh": 0.03, "precision": "auto",
         "muon_rate": round(max(0.028, 0.04 * min(1.0, 2 / wear) ** 0.25) * nature.muon, 4),
-        "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 5 / wear))), 4),
+        "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 4 / wear))), 4),
         "weight_decay": 0.05 if wear > 10 else 0.0,
         "average": round(min(0.9995, max(0.9, 1 - 10 / steps)), 4), **budget,
     }  # fmt: skip
