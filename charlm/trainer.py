@@ -213,14 +213,16 @@ class Trainer:
     # --- evaluation -------------------------------------------------------------------------------------------------
 
     def _is_evaluation_due(self) -> bool:
-        """Evenly spread over the budget. On a budget in seconds one is left out when it would leave less than the last
-        one needs of the tenth that all may take. The first and the last one are never left out.
+        """Evenly spread over the budget. On a budget in seconds one is left out when they would take over a tenth of the
+        seconds so far, or leave too little of the whole tenth for the last one. The first and the last always happen.
         """
         if self._evaluations_by_now <= self.evaluations:
             return False
         if not self.config.seconds or self.progress >= 1 or not self.evaluations:
             return True
-        return self.evaluation_seconds + 2 * self.last_evaluation_seconds <= EVALUATION_SHARE * self.seconds
+        with_this = self.evaluation_seconds + self.last_evaluation_seconds
+        has_room = with_this + self.last_evaluation_seconds <= EVALUATION_SHARE * self.config.seconds
+        return has_room and with_this <= EVALUATION_SHARE * self.seconds
 
     @property
     def _evaluations_by_now(self) -> int:
