@@ -213,8 +213,8 @@ class Trainer:
     # --- evaluation -------------------------------------------------------------------------------------------------
 
     def _is_evaluation_due(self) -> bool:
-        """Evenly spread over the budget. On a budget in seconds one is left out when they would take over a tenth of the
-        seconds so far, or leave too little of the whole tenth for the last one. The first and the last always happen.
+        """Evenly spread over the budget. On a budget in seconds one is left out when they would take over a tenth of
+        the seconds so far, or leave too little of the whole tenth for the last. The first and the last always happen.
         """
         if self._evaluations_by_now <= self.evaluations:
             return False

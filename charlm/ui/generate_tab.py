@@ -24,6 +24,7 @@ CELLS = ("lstm", "gru", "rnn")
 REFRESH_SECONDS = 0.05  # between two pieces of streamed text
 MAX_PROMPT = 10_000
 DEFAULTS = SampleConfig()
+MANNERS = {"careful": (0.5, 0.9), "balanced": (0.8, 1.0), "wild": (1.2, 1.0)}  # temperature and top-p
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Desk:
     cell: gr.Radio
     about: gr.Markdown
     prompt: gr.Textbox
+    manner: gr.Radio
     length: gr.Slider
     temperature: gr.Slider
     top_k: gr.Number
@@ -62,6 +64,7 @@ def generate_tab(board: JobBoard, visit: Visit) -> None:
             )  # fmt: skip
             note = gr.Markdown()
     acts = Acts(board)
+    desk.manner.input(lambda manner: MANNERS[manner], desk.manner, [desk.temperature, desk.top_p], **QUIET)
     writing = gr.on(
         [write.click, desk.prompt.submit], acts.write, [visit.language, *desk.inputs], [written, note],
         concurrency_limit=4, show_progress="hidden", api_visibility="private",
@@ -85,6 +88,8 @@ def _desk(board: JobBoard, labels: Labels) -> Desk:
     cell = labels.made(gr.Radio, {"label": "cell"}, choices=cells, value=None)
     about = gr.Markdown()
     prompt = labels.made(gr.Textbox, {"label": "prompt", "info": "prompt_hint"}, lines=2, max_length=MAX_PROMPT)
+    manners: Said = {"label": "manner", "choices": lambda language: [(say(one, language), one) for one in MANNERS]}
+    manner = labels.made(gr.Radio, manners, value="balanced")
     warmth: Said = {"label": "temperature", "info": "temperature_info"}
     temperature = labels.made(gr.Slider, warmth, minimum=0, maximum=2, value=DEFAULTS.temperature, step=0.05)
     most = min(10_000, board.limits.characters)
@@ -96,7 +101,7 @@ def _desk(board: JobBoard, labels: Labels) -> Desk:
         share = {"minimum": 0.01, "maximum": 1, "step": 0.05, "min_width": 100}
         top_p = labels.made(gr.Number, {"label": "top_p", "info": "top_p_info"}, value=1.0, **share)
         seed = labels.made(gr.Number, {"label": "seed", "info": "seed_info"}, value=-1, minimum=-1, **whole)
-    return Desk(run, cell, about, prompt, length, temperature, top_k, top_p, seed)
+    return Desk(run, cell, about, prompt, manner, length, temperature, top_k, top_p, seed)
 
 
 class Acts:

@@ -11,7 +11,7 @@ import gradio as gr
 from charlm.config import ModelConfig, TextConfig, TrainConfig
 from charlm.corpora import load_corpus, named_corpora
 from charlm.corpus import Corpus, corpus_from_bytes, corpus_from_text
-from charlm.errors import CharlmError, LimitError, TextError
+from charlm.errors import CharlmError, ConfigError, LimitError, TextError
 from charlm.jobs import JobBoard
 from charlm.recipes import DEFAULT_SECONDS, PRESETS, RECIPES, plan, recipe_named, text_config
 from charlm.ui import views
@@ -55,11 +55,22 @@ class Settings:
     seconds: gr.Slider
     model: Form
     training: Form
+    command: gr.Textbox  # the same for a terminal
 
     @property
     def inputs(self) -> set[gr.components.Component]:
         more = {*self.model.controls.values(), *self.training.controls.values()}
         return {self.recipe, self.cell, self.size, self.seconds, *more}
+
+    def read(self, values: Values) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """The recipe, and what is given beside it for the network and for training. Raises ConfigError."""
+        recipe, model, training = values[self.recipe], self.model.read(values), self.training.read(values)
+        if not recipe or recipe_named(recipe) in PRESETS:
+            model["cell"] = values[self.cell]
+            model |= {"hidden_size": int(values[self.size])} if values[self.size] else {}
+        if not recipe and not any(training.get(name) for name in ("steps", "epochs")):
+            training["seconds"] = float(values[self.seconds])
+        return recipe, model, training
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,9 @@ def train_tab(board: JobBoard, visit: Visit) -> None:
     screen.resume.click(acts.go_on, [visit.run, visit.owner, visit.language], visit.run, **QUIET).success(**poll)
     screen.stop.click(acts.end, [visit.run, visit.language], None, **QUIET)
     _wire_report(board, visit, source, settings, report, preview)
+    told = {*settings.inputs, *source.reading.controls.values(), source.kind, source.name, source.file}
+    gr.on([part.change for part in told], acts.command, told, settings.command, trigger_mode="always_last", **QUIET)
+    visit.recalled.then(acts.command, told, settings.command, **QUIET)
 
 
 class Acts:
@@ -134,15 +148,25 @@ class Acts:
         with sentences(values[self.visit.language]):
             return self._begin(values, owner)
 
+    def command(self, values: Values) -> str:
+        """What the form describes, as it is said in a terminal; nothing while a setting is half typed."""
+        try:
+            recipe, model, training = self.settings.read(values)
+            text = self.source.reading.read(values)
+        except ConfigError:
+            return ""
+        return views.command_view(self._place(values), recipe, {**text, **model, **training})
+
+    def _place(self, values: Values) -> str:
+        """The text as a terminal would name it; a pasted one has to be saved first."""
+        if values[self.source.kind] == "named":
+            return str(values[self.source.name])
+        file = values[self.source.file] if values[self.source.kind] == "file" else None
+        return Path(file).name if file else "text.txt"
+
     def _begin(self, values: Values, owner: str) -> str:
-        source, settings = self.source, self.settings
-        recipe = values[settings.recipe]
-        model, training = settings.model.read(values), settings.training.read(values)
-        if not recipe or recipe_named(recipe) in PRESETS:
-            model["cell"] = values[settings.cell]
-            model |= {"hidden_size": int(values[settings.size])} if values[settings.size] else {}
-        if not recipe and not any(training.get(name) for name in ("steps", "epochs")):
-            training["seconds"] = float(values[settings.seconds])
+        source = self.source
+        recipe, model, training = self.settings.read(values)
         corpus = _read(self.board, source, values, recipe)
         stem = values[source.name] if values[source.kind] == "named" else Path(corpus.title).stem
         return begin_run(self.board, owner, stem, corpus, plan(corpus, recipe, model, training))
@@ -255,7 +279,11 @@ def _settings(board: JobBoard, labels: Labels) -> Settings:
         labels.made(gr.Markdown, {"value": "more_info"})
         model = make_form(ModelConfig, labels, without=("cell", "hidden_size"))
         training = make_form(TrainConfig, labels, without=("seconds",))
-    return Settings(recipe, cell, size, seconds, model, training)
+    said = {"label": "command"}
+    command = labels.made(
+        gr.Textbox, said, interactive=False, max_lines=4, buttons=["copy"], elem_classes="written", elem_id="command"
+    )
+    return Settings(recipe, cell, size, seconds, model, training, command)
 
 
 def _sizes(language: str) -> list[tuple[str, int]]:

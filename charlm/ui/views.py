@@ -2,6 +2,8 @@
 
 import math
 import re
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from charlm.checkpoint import RunConfig
@@ -14,6 +16,9 @@ from charlm.ui.words import number, say
 
 PREVIEW_CHARS = 300
 LEVELS = ("entropy", "uniform", "1-gram", "2-gram", "3-gram")  # and the best n-gram, and xz
+ENOUGH = (  # characters, below which a text is enough for so much
+    (3_000, "enough_letters"), (30_000, "enough_words"), (300_000, "enough_sentences"), (math.inf, "enough_style"),
+)  # fmt: skip
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # all of ASCII: any of it may mean something to Markdown, HTML or LaTeX
 
 
@@ -28,10 +33,28 @@ def report_view(corpus: Corpus, language: str = "en") -> str:
         "report", language, title=plain(corpus.title), chars=len(corpus.text), symbols=len(corpus.counts),
         encoding=corpus.report.encoding, train=len(corpus.train), validation=len(corpus.validation),
     )  # fmt: skip
+    head += f" {verdict_view(len(corpus.text), language)}"
     if not corpus.report.notes:
         return f"{head} {say('unchanged', language)}"
     notes = "\n".join(f"- {plain(note)}" for note in corpus.report.notes)
     return f"{head}\n\n{say('changed', language)}\n{notes}"
+
+
+def verdict_view(chars: int, language: str = "en") -> str:
+    """What a text of so many characters is enough for."""
+    return say(next(key for most, key in ENOUGH if chars < most), language)
+
+
+def command_view(place: str, recipe: str, given: Mapping[str, Any]) -> str:
+    """The train.py command of some settings."""
+    words = ["python", "train.py", shlex.quote(place), *(["--recipe", recipe] if recipe else [])]
+    for name, value in given.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{flag}")
+        else:
+            words += [f"--{flag}", f"{value:g}" if isinstance(value, float) else shlex.quote(str(value))]
+    return " ".join(words)
 
 
 def preview_view(corpus: Corpus) -> str:

@@ -236,6 +236,17 @@ def test_only_what_was_uploaded_is_read(path: str, wire: Wire) -> None:
     assert "error" in answer and not wire.board.jobs
 
 
+def test_the_command_is_what_the_form_describes(wire: Wire) -> None:
+    handler = next(one for one in wire.page.fns.values() if one.name == "command")
+    set_to = {say("text"): "named", say("named"): "tale-es", say("cell"): "gru", "Streams": "4", "Steps": "7"}
+    told = [set_to.get(part.label, getattr(part, "value", None)) for part in handler.inputs]
+    command = "python train.py tale-es --streams 4 --steps 7 --cell gru"
+    answer = wire.post_to(handler, told)["data"][0]
+    assert set(answer.split(" --")) == set(command.split(" --"))
+    half_typed = [{"Steps": "many"}.get(part.label, one) for part, one in zip(handler.inputs, told, strict=True)]
+    assert wire.post_to(handler, half_typed)["data"] == [""]
+
+
 def test_an_upload_is_read(wire: Wire, runs: Path) -> None:
     files = {"files": ("my <b>book</b>.txt", "où est l’été ? ".encode("cp1252") * 30, "text/plain")}
     path = wire.client.post("/gradio_api/upload", files=files).json()[0]

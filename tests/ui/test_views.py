@@ -3,7 +3,9 @@
 import json
 import math
 import re
+import shlex
 import string
+from pathlib import Path
 
 import pytest
 import tiny
@@ -50,6 +52,25 @@ def test_a_text_without_changes_says_so() -> None:
     shown = views.report_view(tiny.corpus())
     assert "1,500" in shown and "1,350" in shown and "150" in shown
     assert say("unchanged") in shown and say("changed") not in shown
+
+
+def test_more_text_is_enough_for_more() -> None:
+    verdicts = [views.verdict_view(chars) for chars in (100, 2_999, 3_000, 29_999, 30_000, 300_000, 10**9)]
+    assert len(set(verdicts)) == 4 and verdicts[0] == verdicts[1] != verdicts[2] == verdicts[3]
+    assert verdicts[0] in views.report_view(tiny.corpus())
+
+
+def test_the_command_says_the_same_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(views.__file__).parents[2]))
+    import train
+
+    settings = {"ascii": True, "cell": "gru", "hidden_size": 33, "tied": False, "learning_rate": 0.005, "seconds": 60.0}
+    command = views.command_view("it's mine.txt", "good", settings)
+    assert command.startswith("python train.py ") and "\n" not in command
+    values = vars(train.parser().parse_args(shlex.split(command)[2:]))
+    assert values["recipe"] == "good" and "it's mine.txt" in values.values()
+    assert {name: values[name] for name in settings} == settings
+    assert views.command_view("comedy-en", "", {}) == "python train.py comedy-en"
 
 
 def test_each_change_is_told() -> None:
