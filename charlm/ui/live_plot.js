@@ -17,7 +17,8 @@ function levelLine(level) {
 }
 
 function levelName(level, index, levels) {
-    const isCrowded = levels.some((other, i) => i < index && Math.abs(other.y - level.y) < 0.12);  // names would overlap
+    const all = levels.map(other => other.y), room = 0.04 * (Math.max(...all) - Math.min(...all));
+    const isCrowded = levels.some((other, i) => i < index && Math.abs(other.y - level.y) < room);  // names would overlap
     return {xref: 'paper', x: isCrowded ? 0.02 : 1, xanchor: isCrowded ? 'left' : 'right', y: level.y, yanchor: 'bottom', text: asText(level.name),
             showarrow: false, font: {size: 11, color: colour('--body-text-color-subdued')}};
 }
@@ -26,7 +27,7 @@ function layout(value) {
     const ink = colour('--body-text-color'), levels = value.levels || [];
     return {
         height: box.clientHeight || 400, autosize: true, margin: {l: 56, r: 12, t: 30, b: 44},
-        uirevision: String(value.run || ''),  // the same run keeps its zoom, another one starts afresh
+        uirevision: `${value.run} ${value.y}`,  // the same run in the same unit keeps its zoom
         paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
         font: {color: ink, size: 13, family: colour('--font')},
         hovermode: 'x unified', hoverlabel: {bgcolor: colour('--background-fill-primary'), font: {color: ink}},

@@ -78,6 +78,7 @@ class Screen:
     """Where a run is watched."""
 
     plot: LivePlot
+    unit: gr.Radio
     status: gr.Markdown
     sample: gr.Textbox
     timer: gr.Timer
@@ -98,10 +99,11 @@ def train_tab(board: JobBoard, visit: Visit) -> None:
         with gr.Column(scale=3, min_width=320):
             train, screen = _screen(visit.labels)
     acts = Acts(board, visit, source, settings)
-    poll = {"fn": acts.poll, "inputs": [visit.run, visit.language], "outputs": screen.outputs, **QUIET}
+    poll = {"fn": acts.poll, "inputs": [visit.run, visit.language, screen.unit], "outputs": screen.outputs, **QUIET}
     screen.timer.tick(**poll)
     visit.recalled.then(**poll)
     visit.language.change(**poll)
+    screen.unit.input(**poll)
     inputs = {visit.owner, visit.language, *source.inputs, *settings.inputs}
     begun = train.click(acts.start, inputs, visit.run, show_progress_on=[screen.status], **PRIVATE)
     begun.success(**poll).then(None, visit.run, visit.runs, js=REMEMBER)
@@ -120,7 +122,7 @@ class Acts:
         self.board, self.visit, self.source, self.settings = board, visit, source, settings
         self.followers = Recent(Follower, most=256)
 
-    def poll(self, run: str, language: str) -> list[Any]:
+    def poll(self, run: str, language: str, unit: str) -> list[Any]:
         """The outputs of Screen. A run that is not there, or no longer, leaves the screen as it was at first."""
         try:
             folder = folder_of(run)
@@ -134,7 +136,7 @@ class Acts:
             label, text = views.sample_view(history, language)
             can_resume = is_over and (history.finished is None or history.finished.reason == "stopped")
             return [
-                views.plot_view(run, history, language),
+                views.plot_view(run, history, language, unit),
                 views.status_view(run, history, view, language),
                 gr.Textbox(text, label=label),
                 gr.Timer(active=not is_over),
@@ -190,8 +192,10 @@ def _screen(labels: Labels) -> tuple[gr.Button, Screen]:
         resume = labels.made(gr.Button, {"value": "resume"}, interactive=False, min_width=90)
     status = gr.Markdown(say("idle"), elem_classes="status")
     plot = LivePlot(views.empty_plot_view(), elem_id="loss-plot")
+    units: Said = {"label": "unit", "choices": lambda language: [(say(unit, language), unit) for unit in views.UNITS]}
+    unit = labels.made(gr.Radio, units, value="nats", elem_id="unit")
     sample = gr.Textbox(label=say("sample"), lines=8, max_lines=14, interactive=False, elem_classes="written")
-    return train, Screen(plot, status, sample, gr.Timer(POLL_SECONDS, active=False), stop, resume)
+    return train, Screen(plot, unit, status, sample, gr.Timer(POLL_SECONDS, active=False), stop, resume)
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------

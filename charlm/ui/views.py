@@ -3,7 +3,7 @@
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from charlm.checkpoint import RunConfig
@@ -11,7 +11,7 @@ from charlm.corpus import Corpus
 from charlm.evaluation import PROTOCOLS
 from charlm.history import History
 from charlm.jobs import JobView
-from charlm.metrics import bits_per_char
+from charlm.metrics import bits_per_char, perplexity
 from charlm.ui.words import number, say
 
 PREVIEW_CHARS = 300
@@ -19,6 +19,9 @@ LEVELS = ("entropy", "uniform", "1-gram", "2-gram", "3-gram")  # and the best n-
 ENOUGH = (  # characters, below which a text is enough for so much
     (3_000, "enough_letters"), (30_000, "enough_words"), (300_000, "enough_sentences"), (math.inf, "enough_style"),
 )  # fmt: skip
+UNITS: dict[str, Callable[[float], float]] = {"nats": float, "bits": bits_per_char, "perplexity": perplexity}
+STALE = 4  # evaluations without a better one, before it is said that a run has stopped improving
+GAP = 0.1  # nats that the training loss is below the best validation loss when a text is being learned by heart
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # all of ASCII: any of it may mean something to Markdown, HTML or LaTeX
 
 
@@ -62,24 +65,20 @@ def preview_view(corpus: Corpus) -> str:
     return corpus.text[:PREVIEW_CHARS]
 
 
-def plot_view(run: str, history: History, language: str = "en") -> dict[str, Any]:
-    """The value of LivePlot: both losses, and the yardsticks as levels."""
+def plot_view(run: str, history: History, language: str = "en", unit: str = "nats") -> dict[str, Any]:
+    """The value of LivePlot: both losses, and the yardsticks as levels, in one of UNITS."""
+    told = UNITS.get(unit, UNITS["nats"])
     curves = [
-        {"name": say("training", language), "x": history.train.x, "y": _rounded(history.train.y), "is_thin": True},
-        {
-            "name": say("validation", language),
-            "x": history.validation.x,
-            "y": _rounded(history.validation.y),
-            "is_thin": False,
-        },
+        {"name": say(name, language), "x": curve.x, "y": [round(told(y), 4) for y in curve.y], "is_thin": is_thin}
+        for name, curve, is_thin in (("training", history.train, True), ("validation", history.validation, False))
     ]
     if not history.train.x:
         return empty_plot_view(language) | {"run": run, "message": say("starting", language)}
-    levels = [{"name": name, "y": round(loss, 4)} for name, loss in _levels(history).items()]
+    levels = [{"name": name, "y": round(told(loss), 4)} for name, loss in _levels(history).items()]
     return {
         "run": run,
         "x": say("step", language),
-        "y": say("loss_short", language),
+        "y": say(unit if unit in UNITS else "nats", language),
         "curves": curves,
         "levels": levels,
     }
@@ -88,10 +87,6 @@ def plot_view(run: str, history: History, language: str = "en") -> dict[str, Any
 def empty_plot_view(language: str = "en") -> dict[str, Any]:
     """The plot before there is a run."""
     return {"run": "", "curves": [], "message": say("empty_plot", language)}
-
-
-def _rounded(values: list[float]) -> list[float]:
-    return [round(value, 4) for value in values]
 
 
 def _levels(history: History) -> dict[str, float]:
@@ -106,7 +101,9 @@ def status_view(run: str, history: History, view: JobView, language: str = "en")
     """Where a run stands, in Markdown: what it does, its figures, how it ended."""
     if not run:
         return say("idle", language)
-    lines = [_doing(run, history, view, language), _figures(history, language), _final(history, language)]
+    is_learning = history.finished is None and history.evaluated
+    lines = [_doing(run, history, view, language), _figures(history, language)]
+    lines.append(learning_view(history, language) if is_learning else _final(history, language))
     return "\n\n".join(line for line in lines if line)
 
 
@@ -158,6 +155,22 @@ def _final(history: History, language: str) -> str:
         key = "verdict_better" if stream < grams[name] else "verdict_worse"
         verdict = say(key, language, name=plain(name), loss=grams[name])
     return say("final", language, stream=stream, cold=cold, verdict=verdict)
+
+
+def learning_view(history: History, language: str = "en") -> str:
+    """How a run gets on that has been evaluated: what it beats by now, or that it no longer gets better."""
+    last, best = history.evaluated[-1], history.best or history.evaluated[-1]
+    if sum(event.step > best.step for event in history.evaluated) >= STALE:
+        key = "by_heart" if last.train_loss < best.loss - GAP else "no_better"
+        return say(key, language, step=best.step, loss=best.loss)
+    grams = {name: loss for name, loss in history.measured.items() if name.endswith("-gram")}
+    beaten = {name: loss for name, loss in grams.items() if loss > last.loss}
+    if not grams:
+        return ""
+    if not beaten:
+        return say("below_counting", language)
+    name = min(beaten, key=beaten.__getitem__)
+    return say("above_counting", language, count=int(name.removesuffix("-gram")), loss=beaten[name])
 
 
 def sample_view(history: History, language: str = "en") -> tuple[str, str]:

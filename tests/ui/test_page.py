@@ -258,7 +258,7 @@ def test_an_upload_is_read(wire: Wire, runs: Path) -> None:
 @pytest.mark.parametrize("name", ["../tiny", "tiny/../tiny", "/etc", "", None, 5, ["tiny"], {"a": 1}, "x" * 100_000])
 def test_strange_names_do_nothing(name: Any, wire: Wire, make_run: MakeRun) -> None:
     make_run("tiny")
-    plot, *_ = wire.post("tick", [name, "en"])["data"]
+    plot, *_ = wire.post("tick", [name, "en", "nats"])["data"]
     assert plot["run"] == ""
     assert "error" in wire.post("resume", [name, TOKEN, "en"]) and wire.board.jobs == {}
     wire.post("stop", [name, "en"])
@@ -271,11 +271,11 @@ def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., 
     stranger = Wire(wire.page, wire.board)
     for guess in ("moliere-lstm", mine[:-1], mine[:-1] + "0", mine.upper(), "comedy-en-lstm"):
         if guess != mine:
-            assert stranger.post("tick", [guess, "en"])["data"][0]["run"] == ""
+            assert stranger.post("tick", [guess, "en", "nats"])["data"][0]["run"] == ""
             stranger.post("stop", [guess, "en"])
             assert "error" in stranger.post("resume", [guess, TOKEN, "en"])
     assert wire.board.is_active(mine)
-    assert wire.post("tick", [mine, "en"])["data"][0]["run"] == mine
+    assert wire.post("tick", [mine, "en", "nats"])["data"][0]["run"] == mine
     names = json.dumps(["moliere-lstm", mine])
     choices = [name for name, _ in stranger.post("select", [names, None, "", "", "en"])["data"][0]["choices"]]
     assert "moliere-lstm" not in choices

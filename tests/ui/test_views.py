@@ -99,6 +99,13 @@ def test_both_curves_and_the_yardsticks() -> None:
     assert all(level["y"] == yardsticks[level["name"]] for level in value["levels"])
 
 
+@pytest.mark.parametrize(("unit", "expected"), [("nats", 2.0), ("bits", 2.8854), ("perplexity", 7.3891)])
+def test_a_plot_in_any_unit(unit: str, expected: float) -> None:
+    value = views.plot_view("r", a_history(Measured("1-gram", 2.0)), unit=unit)
+    assert value["curves"][0]["y"] == [expected] and value["levels"] == [{"name": "1-gram", "y": expected}]
+    assert value["y"] == say(unit)
+
+
 def test_final_losses_are_no_levels() -> None:
     value = views.plot_view("r", a_history(Measured("stream", 1.5), Measured("cold-256", 1.6)))
     assert value["levels"] == []
@@ -114,6 +121,35 @@ def test_a_plot_is_plain_data(history: History) -> None:
 def test_a_long_run_stays_small() -> None:
     history = history_of([STARTED, *(step(i, 1.0 + 1 / (i + 1)) for i in range(50_000))])
     assert len(json.dumps(views.plot_view("r", history))) < 30_000
+
+
+# --- how it gets on ---------------------------------------------------------------------------------------------------
+
+
+GRAMS = (Measured("1-gram", 3.0), Measured("2-gram", 2.5), Measured("3-gram", 2.2), Measured("xz", 9.0))
+
+
+def evaluated(*losses: float, train: float) -> list[Event]:
+    best = [loss == min(losses[: i + 1]) for i, loss in enumerate(losses)]
+    return [Evaluated(i, i, loss, train, best[i], 1.0) for i, loss in enumerate(losses)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "train", "expected"),
+    [
+        ((3.5,), 3.0, say("below_counting")),
+        ((2.6,), 2.5, say("above_counting", count=1, loss=3.0)),
+        ((2.6, 2.3), 2.3, say("above_counting", count=2, loss=2.5)),
+        ((2.3, 1.9), 2.3, say("above_counting", count=3, loss=2.2)),
+        ((2.3, 1.9, 2.0, 2.0, 2.0), 1.5, say("above_counting", count=3, loss=2.2)),
+        ((2.3, 1.9, 2.0, 2.0, 2.0, 2.0), 1.9, say("no_better", step=1, loss=1.9)),
+        ((2.3, 1.9, 2.0, 2.0, 2.0, 2.0), 1.5, say("by_heart", step=1, loss=1.9)),
+    ],
+)
+def test_it_is_said_how_a_run_gets_on(losses: tuple[float, ...], train: float, expected: str) -> None:
+    history = history_of([STARTED, step(1), *GRAMS, *evaluated(*losses, train=train)])
+    assert views.learning_view(history) == expected
+    assert expected in views.status_view("r", history, RUNNING)
 
 
 # --- the status -------------------------------------------------------------------------------------------------------

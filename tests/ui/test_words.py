@@ -82,7 +82,7 @@ def test_an_error_is_said_in_the_visitors_language() -> None:
 def test_no_language_is_left_in_english() -> None:
     for language in set(LANGUAGES) - {"en"}:
         same = {key for key, sentence in WORDS[language].items() if sentence == WORDS["en"][key]}
-        assert same <= {"title", "top_k", "top_p", "validation", "no", "loss_short"}, language
+        assert same <= {"title", "top_k", "top_p", "validation", "no"}, language
 
 
 @pytest.mark.parametrize(
