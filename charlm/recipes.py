@@ -169,7 +169,7 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
     streams, window = _shape(budget, chars)
     weights = _weights(cell, hidden, symbols)
     read = _chars_read(budget, cell, weights, streams * window, chars)
-    if "seconds" in budget and read > MOST_PASSES * chars:
+    if "seconds" in budget and read > 2 * MOST_PASSES * chars:  # twice: the guess of the speed may be as wrong as that
         budget, read = {"epochs": MOST_PASSES}, MOST_PASSES * chars
     steps = max(1.0, read / (streams * window))
     by_heart = min(2e6, 20 * chars)  # characters to be read before anything is learned by heart
