@@ -30,9 +30,10 @@ of them.
 import os
 
 # Read when torch and NumPy are loaded, so it stands here. A waiting thread spins a thousand turns, some 30 us, and then
-# sleeps. Longer (the library's own choice is 300,000) is no faster alone, and up to a hundred times slower beside
-# another busy process; without spinning at all, every small operation pays 100 us for waking its second thread, a third
-# of the speed at H128. Measured by rows 7 and 10b of tests/bench. The one-character step is too small for two threads.
+# sleeps. Longer (the library's own choice is 300,000) was no faster alone, and slower beside another busy process, by
+# 2 to 100 times; without spinning, every small operation may pay 100 us for waking its second thread. How much of this
+# shows depends on the hour and the host: row 10b of tests/bench has all the cases. The one-character step is too small
+# for two threads.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

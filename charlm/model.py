@@ -32,7 +32,7 @@ from charlm.config import ModelConfig
 
 State = tuple[Tensor, ...]
 GATES = {"rnn": 1, "sigmoid": 1, "gru": 3, "lstm": 4}
-TORCHS: dict[str, Callable[..., tuple[Tensor, ...]]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+FUSED: dict[str, Callable[..., tuple[Tensor, ...]]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
 
 class CharRNN(nn.Module):
@@ -111,8 +111,8 @@ class CharRNN(nn.Module):
     def _layer(self, layer: int, x: Tensor, state: State) -> tuple[Tensor, ...]:
         """One layer over a window: its outputs (T, B, H), then the parts of its last state, (B, H) each."""
         cell, weight_hh, bias_hh = self.config.cell, self.rnn[f"weight_hh_l{layer}"], self.rnn[f"bias_hh_l{layer}"]
-        if self._is_torchs(layer):
-            return self._torch_layer(layer, x if layer else self._embedded(x), state)
+        if self._is_fused(layer):
+            return self._fused_layer(layer, x if layer else self._embedded(x), state)
         if cell == "gru":
             H = self.config.hidden_size
             folded = F.pad(bias_hh[: 2 * H], (0, H))  # (3H,) b_hn stays inside the reset gate's bracket
@@ -125,20 +125,20 @@ class CharRNN(nn.Module):
         outputs = cells.elman(projected, state[0], weight_hh, "sigmoid" if cell == "sigmoid" else "tanh")  # (T, B, H)
         return outputs, outputs[-1]
 
-    def _is_torchs(self, layer: int) -> bool:
+    def _is_fused(self, layer: int) -> bool:
         """Whether torch's own fused layer is the fastest: of the LSTM everywhere, of the others on a GPU (cuDNN).
 
         On a CPU oneDNN has the LSTM alone. All of them want vectors, not the ids of one-hot ones.
         """
         is_vector = layer > 0 or self.embedding is not None
-        return is_vector and self.config.cell in (TORCHS if self.decoder_bias.is_cuda else ("lstm",))
+        return is_vector and self.config.cell in (FUSED if self.decoder_bias.is_cuda else ("lstm",))
 
-    def _torch_layer(self, layer: int, x: Tensor, state: State) -> tuple[Tensor, ...]:
+    def _fused_layer(self, layer: int, x: Tensor, state: State) -> tuple[Tensor, ...]:
         """`_layer` by torch's fused one, on vectors (T, B, E or H)."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         weights = [self.rnn[f"{name}_l{layer}"] for name in names]
         before = tuple(part[None] for part in state)  # (1, B, H) each
-        run = TORCHS[self.config.cell]
+        run = FUSED[self.config.cell]
         start = before if len(before) > 1 else before[0]
         outputs, *last = run(x, start, weights, True, 1, 0.0, self.training, False, False)  # (T, B, H), (1, B, H) each
         return outputs, *(part[0] for part in last)

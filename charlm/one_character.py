@@ -44,6 +44,7 @@ class OneCharacter:
         H, V = len(self.recurrent), len(self.output)
         self.before, self.after, self.d = (np.zeros(H, np.float32) for _ in range(3))  # (H,) s', s and d of a step
         self.e, self.up, self.down = np.zeros(V, np.float32), np.zeros(V, np.float32), np.zeros(H, np.float32)
+        self.tried = np.zeros(H, np.float32), np.zeros(V, np.float32)  # s and e of a step that may not be finite
         self._before, self._after = (torch.from_numpy(a)[None] for a in (self.before, self.after))  # rows (1, H)
         self._up, self._down = (torch.from_numpy(a)[:, None] for a in (self.up, self.down))  # columns (V, 1), (H, 1)
 
@@ -52,7 +53,7 @@ class OneCharacter:
 
         A loss that is not finite changes nothing.
         """
-        s, e, d = self.after, self.e, self.d
+        s, e = self.tried
         np.dot(self.recurrent, state, out=s)  # (H,)
         s += self.inputs[:, char]
         s += self.biases[0]
@@ -70,10 +71,10 @@ class OneCharacter:
         if not math.isfinite(loss):
             return loss
         e[target] -= 1
-        np.dot(e, self.output, out=d)  # (H,)
-        d *= s
-        d *= 1 - s
-        self.before[:] = state
+        np.dot(e, self.output, out=self.d)  # (H,)
+        self.d *= s
+        self.d *= 1 - s
+        self.before[:], self.after[:], self.e[:] = state, s, e
         state[:] = s
         self._update(char, rate)
         return loss

@@ -83,7 +83,7 @@ def test_the_way_that_a_gpu_takes_gives_the_same(cell: str, monkeypatch: pytest.
     """Torch's own layer, which is cuDNN's there, run here on the CPU."""
     model = made(cell, embedding=5, num_layers=2)
     expected, expected_state = model(ids())
-    monkeypatch.setattr(CharRNN, "_is_torchs", lambda *_: True)
+    monkeypatch.setattr(CharRNN, "_is_fused", lambda *_: True)
     logits, state = model(ids())
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(state, expected_state, rtol=1e-4, atol=1e-5)

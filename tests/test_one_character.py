@@ -45,12 +45,16 @@ def test_thirty_steps_equal_those_of_autograd():
 
 def test_a_loss_that_is_not_finite_changes_nothing():
     model = CharRNN(7, MODEL)
+    by_hand = OneCharacter(dict(model.named_parameters()))
+    by_hand.step(np.full(12, 0.5, np.float32), 2, 4, 0.1)
+    norm = by_hand.grad_norm()
     with torch.no_grad():
         model.decoder_bias.copy_(torch.tensor([1e4, 0, 0, 0, 0, 0, 0]))
     before = [p.clone() for p in model.parameters()]
     state = np.full(12, 0.5, np.float32)
-    loss = OneCharacter(dict(model.named_parameters())).step(state, 1, 3, 0.1)
+    loss = by_hand.step(state, 1, 3, 0.1)
     assert loss == math.inf and (state == 0.5).all()
+    assert by_hand.grad_norm() == norm > 0  # of the last step that was made
     assert all(torch.equal(now, then) for now, then in zip(model.parameters(), before, strict=True))
 
 

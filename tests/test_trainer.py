@@ -215,7 +215,6 @@ def test_leaving_out_any_part_of_the_state_changes_the_weights(mutation: str) ->
 IN_A_NEW_PROCESS = """
 import json, sys, tiny, torch
 from pathlib import Path
-from typing import Any
 from charlm.checkpoint import load_trainer
 from charlm.events import to_line
 torch.set_num_threads(1)
@@ -484,7 +483,7 @@ def test_cheap_evaluations_all_happen_and_do_not_count_as_training(monkeypatch: 
     assert trainer.seconds == pytest.approx(30) and clock.now == pytest.approx(31)
 
 
-@pytest.mark.parametrize(("cost", "count"), [(1.0, 10), (2.5, 4), (20.0, 2)])
+@pytest.mark.parametrize(("cost", "count"), [(1.0, 10), (2.5, 4), (3.0, 3), (20.0, 2)])
 def test_dear_evaluations_take_a_tenth_beside_the_first_and_the_last(
     cost: float, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

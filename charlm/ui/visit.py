@@ -38,7 +38,8 @@ RECALL = """() => {
             localStorage.setItem('charlm.owner', btoa(bytes).replaceAll('+', '-').replaceAll('/', '_'));
         }
         const kept = ['owner', 'run', 'runs'].map(name => localStorage.getItem('charlm.' + name) || '');
-        return [...kept, localStorage.getItem('charlm.language') || spoken];
+        const chosen = localStorage.getItem('charlm.language');
+        return [...kept, LANGUAGES.includes(chosen) ? chosen : spoken];
     } catch (error) { return ['', '', '', spoken]; }
 }""".replace("LANGUAGES", json.dumps(list(LANGUAGES)))
 SPEAK = """(language) => {

@@ -377,6 +377,8 @@ def test_a_chosen_language_stays(visitor: Callable[..., BrowserContext], server:
     page.reload()
     expect(french).to_be_visible()
     expect(status(page)).to_have_text(say("idle", "fr").replace("**", ""))
+    page.evaluate("localStorage.setItem('charlm.language', 'xx')")  # of another version, or by hand
+    opened(page, server.url)
 
 
 # --- strangers --------------------------------------------------------------------------------------------------------
