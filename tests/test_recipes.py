@@ -162,6 +162,15 @@ def test_a_short_text_is_not_read_for_ever() -> None:
     assert found.seconds == 0 and 0 < found.epochs <= 100
 
 
+def test_seconds_become_passes_only_where_these_surely_take_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The speed is a guess: passes are chosen when they fit even at half of it."""
+    for speed, is_kept in ((1.9, True), (2.1, False)):
+        guess = 60 * len(CORPORA[10_000].train) * speed
+        monkeypatch.setattr(recipes, "_chars_read", lambda *_, guess=guess: guess)
+        training = fitted(10_000, 30)[1]
+        assert (training.seconds == 30) is is_kept and (training.epochs == 60) is not is_kept
+
+
 def test_without_a_budget_there_is_one_and_presets_are_budgets() -> None:
     assert plan(CORPORA[1_000_000], "", {}, {}).training.seconds == 60
     for preset in PRESETS:
