@@ -15,6 +15,7 @@ from charlm.stepping import Floats, Folded, Stepper
 from charlm.vocabulary import Vocabulary
 
 DRAWS = 1024  # uniform numbers drawn at a time
+LEAST = np.float32(-1e30)  # a logit so far below the highest has no weight, and its division does not overflow
 
 
 def generate(folded: Folded, vocabulary: Vocabulary, prompt: str, config: SampleConfig) -> Iterator[str]:
@@ -27,10 +28,13 @@ def generate(folded: Folded, vocabulary: Vocabulary, prompt: str, config: Sample
     ids = vocabulary.encode_prompt(prompt).ids or vocabulary.encode_prompt("\n").ids
     for char in ids[:-1]:
         stepper.step(char)
-    char, dice = ids[-1], uniforms(config.seed)
-    for uniform in islice(dice, config.length):
-        char = next_id(stepper.step(char), config, uniform, vocabulary.unknown_id)
-        yield vocabulary.symbols[char]
+    char, symbols, never = ids[-1], vocabulary.symbols, vocabulary.unknown_id
+    for uniform in islice(uniforms(config.seed), config.length):
+        logits = stepper.step(char)  # (V,), ours
+        if never is not None:
+            logits[never] = -np.inf
+        char = _picked(logits, config, uniform)
+        yield symbols[char]
 
 
 def uniforms(seed: int) -> Iterator[float]:
@@ -45,17 +49,25 @@ def next_id(logits: Floats, config: SampleConfig, uniform: float, never: int | N
     if never is not None:
         logits = logits.copy()
         logits[never] = -np.inf
+    return _picked(logits, config, uniform)
+
+
+def _picked(logits: Floats, config: SampleConfig, uniform: float) -> int:
     if config.temperature == 0:
         return int(logits.argmax())
     weights = distribution(logits, config)  # (V,)
-    totals = weights.cumsum()  # (V,)
-    return min(int(totals.searchsorted(uniform * totals[-1], side="right")), _last_possible(weights))
+    totals = np.add.accumulate(weights)  # (V,)
+    picked = int(totals.searchsorted(uniform * totals[-1], "right"))
+    return picked if picked < len(weights) and weights[picked] else _last_possible(weights)
 
 
 def distribution(logits: Floats, config: SampleConfig) -> Floats:
     """Weights (V,) in proportion to which a character is drawn: temperature, then top-k, then top-p."""
-    with np.errstate(over="ignore"):  # a logit far below the highest has no weight
-        weights: Floats = np.exp((logits - logits.max()) / np.float32(max(config.temperature, 1e-4)))  # (V,)
+    weights: Floats = logits - np.maximum.reduce(logits)  # (V,), at most 0
+    if config.temperature != 1:
+        np.maximum(weights, LEAST, out=weights)
+        weights /= np.float32(max(config.temperature, 1e-4))
+    np.exp(weights, weights)
     if 0 < config.top_k < len(weights):
         weights[_after_the_first(weights, config.top_k)] = 0
     if config.top_p < 1:

@@ -65,6 +65,7 @@ class Trainer:
         self.average = (
             {name: p.detach().clone() for name, p in self.model.named_parameters()} if train_config.average else {}
         )
+        self.parameters = list(self.model.parameters())  # walking through the modules at every step takes a while
         self.optimizers = _optimizers(self.model, train_config)
         weights = dict(self.model.named_parameters())
         self.one_character = OneCharacter(weights) if has_closed_form(model_config, train_config) else None
@@ -100,6 +101,7 @@ class Trainer:
         began = time.perf_counter()
         enough = max(1, EVENT_CHARS // self.chars_per_step)
         before = self.seconds
+        self.model.train()
         while self.since_event.count < enough and not self.has_diverged:
             self._advance()
             self.seconds = before + time.perf_counter() - began
@@ -118,19 +120,21 @@ class Trainer:
 
     def _step_by_autograd(self) -> float | None:
         batch = self.batches.next()
-        self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             state = None if batch.is_fresh else self._carried()
             logits, state = self.model(batch.inputs.to(self.device), state)  # (B, T, V)
         loss = cross_entropy(logits, batch.targets.to(self.device))  # ()
         torch.autograd.backward(loss)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]).item()
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))).item()
         value = loss.item()
+        if math.isfinite(value) and math.isfinite(norm):
+            self.grad_norm = norm
+            self._update(gradients)
+        for parameter in self.parameters:
+            parameter.grad = None
         if not math.isfinite(value) or not math.isfinite(norm):
-            self.model.zero_grad(set_to_none=True)
             return None
-        self.grad_norm = norm
-        self._update()
         self.state = tuple(part.detach() for part in state)  # (L, B, H) each
         return value
 
@@ -150,21 +154,19 @@ class Trainer:
         loss = self.one_character.step(self.state[0].numpy()[0, 0], char, target, self.learning_rate)
         return loss if math.isfinite(loss) else None
 
-    def _update(self) -> None:
+    def _update(self, gradients: list[Tensor]) -> None:
         """Clip, set the learning rate, step every optimizer, average the weights."""
-        parameters = list(self.model.parameters())
         if self.config.clip and self.grad_norm > self.config.clip:
-            torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], self.config.clip / self.grad_norm)
+            torch._foreach_mul_(gradients, self.config.clip / self.grad_norm)
         factor = rate_factor(self.config, self.progress_after_step)
         self.learning_rate = self.config.learning_rate * factor
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * factor
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
         if self.average:  # a short memory at first, so that the random start is forgotten
             decay = min(self.config.average, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in parameters], 1 - decay)
+            torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in self.parameters], 1 - decay)
 
     # --- budget -----------------------------------------------------------------------------------------------------
 
