@@ -37,6 +37,7 @@ from charlm.corpus import Corpus, corpus_from_text
 from charlm.errors import CheckpointError, ConfigError, RunExistsError
 from charlm.log import EVENTS, locked_log
 from charlm.model import CharRNN, parameter_count
+from charlm.notes import note
 from charlm.recipes import Plan
 from charlm.text import TextReport
 from charlm.trainer import Trainer, TrainerState
@@ -51,6 +52,7 @@ MAX_SYMBOLS = 70_000
 MAX_STRING = 1000  # characters of a title, or of a note
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names that Windows keeps for itself
+ANOTHER_TEXT = "{file} is not the text that this run learned from; it cannot be resumed."
 KEPT = ("batching", "streams", "window", "optimizer", "average", "seed")  # settings that a saved state fits alone
 
 
@@ -96,7 +98,7 @@ def find_run(run: str) -> Path:
     for folder in (Path(run), runs_folder() / run):
         if os.path.exists(folder / CONFIG):  # False also for what no system can have as a name
             return folder
-    names = ", ".join(list_runs()) or "none"
+    names = ", ".join(list_runs()) or note("none")
     if os.path.exists(run):
         raise CheckpointError("{run} is no run folder (it has no config.json). Runs: {names}.", run=run, names=names)
     raise CheckpointError("There is no run {run}. Runs: {names}.", run=run[:100], names=names)
@@ -180,12 +182,12 @@ def write_config(folder: Path, corpus: Corpus, plan: Plan) -> None:
         "format_version": FORMAT_VERSION,
         "made_with": f"charlm {__version__}",
         "recipe": plan.recipe,
-        "notes": list(plan.notes),
+        "notes": list(map(str, plan.notes)),
         "model": dataclasses.asdict(plan.model),
         "training": dataclasses.asdict(plan.training),
         "text": dataclasses.asdict(corpus.config),
         "corpus": {"title": corpus.title[:MAX_STRING], "digest": corpus.digest, "chars": len(corpus.text)}
-        | {"encoding": corpus.report.encoding, "notes": list(corpus.report.notes)},
+        | {"encoding": corpus.report.encoding, "notes": list(map(str, corpus.report.notes))},
         "vocabulary": list(corpus.vocabulary.symbols),
     }
     _write_json(folder / CONFIG, config)
@@ -245,12 +247,12 @@ def read_config(folder: Path) -> RunConfig:
             vocabulary=Vocabulary(symbols),
             title=_string(corpus, "title"),
             digest=_string(corpus, "digest"),
-            report=TextReport(_string(corpus, "encoding"), 0, _strings(corpus, "notes")),
+            report=TextReport(_string(corpus, "encoding"), 0, tuple(map(note, _strings(corpus, "notes")))),
             recipe=_string(raw, "recipe"),
             notes=_strings(raw, "notes"),
         )
     except ConfigError as error:
-        raise CheckpointError("{file}: {reason}", file=CONFIG, reason=str(error)) from error
+        raise CheckpointError("{file}: {reason}", file=CONFIG, reason=error) from error
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -274,12 +276,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 def load_corpus_of(folder: Path) -> Corpus:
     """The text that a run learns, exactly as it was read. Raises CheckpointError when it is gone or another one."""
     config = read_config(folder)
-    data, another = _bounded(folder / TEXT), "{file} is not the text that this run learned from; it cannot be resumed."
-    _need(hashlib.sha256(data).hexdigest() == config.digest, another, file=folder / TEXT)
+    data = _bounded(folder / TEXT)
+    _need(hashlib.sha256(data).hexdigest() == config.digest, ANOTHER_TEXT, file=folder / TEXT)
     text = data.decode("utf-8", errors="replace")
     corpus = corpus_from_text(text, config.title, config.text)
     same = corpus.digest == config.digest and corpus.vocabulary == config.vocabulary
-    _need(same, another, file=folder / TEXT)
+    _need(same, ANOTHER_TEXT, file=folder / TEXT)
     return dataclasses.replace(corpus, report=TextReport(config.report.encoding, len(text), config.report.notes))
 
 

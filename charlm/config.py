@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from charlm.errors import ConfigError
+from charlm.notes import Note, note
 
 CELLS = ("lstm", "gru", "rnn", "sigmoid")
 ENCODINGS = (
@@ -39,7 +40,9 @@ class TextConfig:
     """How bytes become the text that is learned."""
 
     encoding: str = knob(
-        "auto", "encoding of the file; auto: a byte order mark, else UTF-8, else Windows-1252", choices=ENCODINGS
+        "auto",
+        "encoding of the file; auto: by its byte order mark, else by its bytes and letters",
+        choices=ENCODINGS,
     )
     ascii: bool = knob(False, "fold letters to plain ASCII and drop what has no ASCII form")
     alphabet: str = knob(
@@ -112,7 +115,7 @@ class TrainConfig:
         if len(budgets) != 1:
             raise ConfigError(
                 "Give one budget: seconds, steps or epochs (given: {given}).",
-                knob="seconds", given=" and ".join(budgets) or "none",
+                knob="seconds", given=" + ".join(budgets) or note("none"),
             )  # fmt: skip
 
 
@@ -154,9 +157,10 @@ def check(config: Config) -> None:
             )  # fmt: skip
 
 
-def type_name(field: dataclasses.Field[Any]) -> str:
+def type_name(field: dataclasses.Field[Any]) -> Note:
     """The type of a knob in words of a person: number, whole number, text, yes or no."""
-    return {int: "whole number", float: "number", str: "text", bool: "yes or no"}[typing.cast(type, field.type)]
+    names = {int: note("whole number"), float: note("number"), str: note("text"), bool: note("yes or no")}
+    return names[typing.cast(type, field.type)]
 
 
 def from_values(kind: type[Any], values: Mapping[str, object]) -> Any:

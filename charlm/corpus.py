@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from charlm.config import TextConfig
 from charlm.errors import TextError
+from charlm.notes import listed
 from charlm.text import Text, TextReport, clean_text, decode_text
 from charlm.vocabulary import UNKNOWN, Ids, Vocabulary, build_vocabulary, count_symbols
 
@@ -72,10 +73,14 @@ def _corpus(read: Text, title: str, config: TextConfig) -> Corpus:
 
 def _refuse_hopeless(read: Text, counts: dict[str, int]) -> None:
     if len(read.text) < MIN_CHARS:
-        why = f" ({'; '.join(read.report.notes)})" if read.report.notes else ""
+        if not read.report.notes:
+            raise TextError(
+                "The text has {chars} characters; at least {least} are needed. Choose a longer one.",
+                chars=len(read.text), least=MIN_CHARS,
+            )  # fmt: skip
         raise TextError(
-            "The text has {chars} characters{why}; at least {least} are needed. Choose a longer one.",
-            chars=len(read.text), why=why, least=MIN_CHARS,
+            "The text has {chars} characters ({why}); at least {least} are needed. Choose a longer one.",
+            chars=len(read.text), why=listed(read.report.notes), least=MIN_CHARS,
         )  # fmt: skip
     if len(counts) < 2:
         raise TextError(

@@ -1,15 +1,18 @@
 """Bytes -> characters: what encoding a file is in, chosen or found out. Knows nothing of what a text should look like.
 
 The order (it is the order that works): byte order mark, then the chosen encoding. With none chosen (auto) strict UTF-8,
-then UTF-16 and UTF-32 by their zero bytes, then UTF-8 with a little damage, then Windows-1252, which every Western text
-of before 2005 fits. What is broken in a text that is otherwise right becomes U+FFFD and is counted.
+then UTF-16 and UTF-32 by their zero bytes, then UTF-8 with a little damage, then the encoding of before 2005 in which
+the letters are those that its languages use most, then Windows-1252. What is broken in a text that is otherwise right
+becomes U+FFFD and is counted.
 """
 
 import codecs
+import re
 import unicodedata
 from dataclasses import dataclass
 
 from charlm.errors import TextError
+from charlm.notes import Note, note
 
 BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -19,15 +22,45 @@ BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 FILE_KINDS = (
-    (b"\x89PNG", "a PNG picture"), (b"\xff\xd8\xff", "a JPEG picture"), (b"GIF87a", "a GIF picture"),
-    (b"GIF89a", "a GIF picture"), (b"%PDF-", "a PDF document"), (b"{\\rtf", "a rich text document"),
-    (b"PK\x03\x04", "a zip archive or an office document"), (b"\xd0\xcf\x11\xe0", "an office document"),
-    (b"\x1f\x8b", "a gzip archive"), (b"BZh91AY&SY", "a bzip2 archive"), (b"\x28\xb5\x2f\xfd", "a zstd archive"),
-    (b"7z\xbc\xaf", "a 7z archive"), (b"Rar!\x1a\x07", "a rar archive"), (b"\xfd7zXZ", "an xz archive"),
-    (b"\x7fELF", "a program"), (b"MZ\x90", "a program"), (b"OggS\x00", "a sound file"), (b"ID3\x03", "a sound file"),
-    (b"ID3\x04", "a sound file"), (b"SQLite format 3\x00", "a database"),
-)  # fmt: skip
-NAMES = {"cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1252": "Windows-1252", "cp1253": "Windows-1253"}
+    (b"\x89PNG", note("a {format} picture", format="PNG")),
+    (b"\xff\xd8\xff", note("a {format} picture", format="JPEG")),
+    (b"GIF87a", note("a {format} picture", format="GIF")),
+    (b"GIF89a", note("a {format} picture", format="GIF")),
+    (b"%PDF-", note("a PDF document")),
+    (b"{\\rtf", note("a rich text document")),
+    (b"PK\x03\x04", note("a zip archive or an office document")),
+    (b"\xd0\xcf\x11\xe0", note("an office document")),
+    (b"\x1f\x8b", note("a {format} archive", format="gzip")),
+    (b"BZh91AY&SY", note("a {format} archive", format="bzip2")),
+    (b"\x28\xb5\x2f\xfd", note("a {format} archive", format="zstd")),
+    (b"7z\xbc\xaf", note("a {format} archive", format="7z")),
+    (b"Rar!\x1a\x07", note("a {format} archive", format="rar")),
+    (b"\xfd7zXZ", note("a {format} archive", format="xz")),
+    (b"\x7fELF", note("a program")),
+    (b"MZ\x90", note("a program")),
+    (b"OggS\x00", note("a sound file")),
+    (b"ID3\x03", note("a sound file")),
+    (b"ID3\x04", note("a sound file")),
+    (b"SQLite format 3\x00", note("a database")),
+)
+NAMES = {
+    "cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1252": "Windows-1252", "cp1253": "Windows-1253",
+    "shift_jis": "Shift-JIS", "euc_jp": "EUC-JP", "big5": "Big5", "cp949": "EUC-KR (CP949)",
+}  # fmt: skip
+# The letters that make up about half of any text in the languages of an encoding; read in another one, under a fifth.
+RUSSIAN, KANA = "оеаинт", "のにはをたがでてとしれさるいもすかなこりまえっんくらうけよあンスルトリアイラク、。"
+HANZI = "的一是不了在人有我他中大上到和你地出道也得就那要下以生自去之家可小心多天能好都日起成事只想看手十用主行方又"
+FREQUENT = {
+    "cp1251": RUSSIAN, "koi8-r": RUSSIAN, "cp1253": "αοιετσ", "shift_jis": KANA, "euc_jp": KANA,
+    "gb18030": HANZI + "这来国个说们为时会过学对她里后么而然没还发当文无开如前所本见头面老从，。",
+    "big5": HANZI + "這來國個說們為時會過學對她裡後麼而然沒還發當文無開如前所本見頭面老從，。",
+    "cp949": "이다는을의에가고지로기하도사한나리어자아그인서대시정해수를일들은보있게라것전부제주만여",
+}  # fmt: skip
+LEAST_FREQUENT = 0.25
+# Between ASCII letters: those of Central and of Western Europe. A text has nearly all of its own, three quarters of the
+# other's.
+CENTRAL = frozenset("ąćęłńóśźżáčďéěíňřšťúůýžöőüűäôĺľŕâ" + "ĄĆĘŁŃÓŚŹŻÁČĎÉĚÍŇŘŠŤÚŮÝŽÖŐÜŰÄ")
+WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿœß" + "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝŒ")
 VENDOR = {"shift_jis": "cp932", "big5": "big5hkscs"}  # files of that name hold more: circled numbers, rare names
 CP1252 = bytes(range(256)).decode("cp1252", "replace")  # byte -> character; five bytes stand for none
 REPLACEMENT = "\ufffd"
@@ -43,7 +76,7 @@ class Decoded:
 
     text: str
     encoding: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def decoded(data: bytes, chosen: str = "auto") -> Decoded:
@@ -54,10 +87,7 @@ def decoded(data: bytes, chosen: str = "auto") -> Decoded:
     _refuse_other_kinds(data)
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark) and (chosen, encoding) != ("utf-16", "utf-32-le"):  # FF FE 00 00 can be either
-            note = f"byte order mark of {name_of(encoding)} removed"
-            if chosen != "auto" and not encoding.startswith(chosen):
-                note += f"; it is not read as {name_of(chosen)}"
-            return _read(data[len(mark) :], encoding, note)
+            return _read(data[len(mark) :], encoding, _marked(encoding, chosen))
     if chosen == "auto":
         return _guessed(data)
     if chosen in ("utf-16", "utf-32"):
@@ -71,15 +101,19 @@ def name_of(encoding: str) -> str:
     return NAMES.get(encoding, encoding.upper())
 
 
-def counted(count: int, noun: str) -> str:
-    """ "1 character", "2 characters"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 # --- an encoding that is known ----------------------------------------------------------------------------------------
 
 
-def _read(data: bytes, encoding: str, *notes: str) -> Decoded:
+def _marked(encoding: str, chosen: str) -> Note:
+    if chosen == "auto" or encoding.startswith(chosen):
+        return note("byte order mark of {encoding} removed", encoding=name_of(encoding))
+    return note(
+        "byte order mark of {encoding} removed; it is not read as {chosen}",
+        encoding=name_of(encoding), chosen=name_of(chosen),
+    )  # fmt: skip
+
+
+def _read(data: bytes, encoding: str, *notes: Note) -> Decoded:
     """A little damage is mended; TextError when so much does not fit that it is another encoding."""
     codec, place = VENDOR.get(encoding, encoding), 0
     for attempt in (encoding, codec):
@@ -91,8 +125,11 @@ def _read(data: bytes, encoding: str, *notes: str) -> Decoded:
     if mended is None:
         raise _misfit(encoding, place)
     text, broken = mended
-    note = f"{counted(broken, 'place')} that {name_of(encoding)} does not allow (byte {place:,}) became {REPLACEMENT}"
-    return Decoded(text, encoding, (*notes, note))
+    damage = note(
+        "damaged places, each now {mark}: {broken:,} (the first, byte {place:,}, is not {encoding})",
+        mark=REPLACEMENT, broken=broken, place=place, encoding=name_of(encoding),
+    )  # fmt: skip
+    return Decoded(text, encoding, (*notes, damage))
 
 
 def _mended(data: bytes, codec: str) -> tuple[str, int] | None:
@@ -110,7 +147,7 @@ def _mended(data: bytes, codec: str) -> tuple[str, int] | None:
 def _wide(data: bytes, chosen: str) -> Decoded:
     """UTF-16 or UTF-32 as chosen, without a byte order mark."""
     encoding = f"{chosen}-{_byte_order(data[:LOOK_BYTES], int(chosen[-2:]) // 8)}"
-    read = _read(data, encoding, f"no byte order mark; read as {name_of(encoding)}")
+    read = _read(data, encoding, note("no byte order mark; read as {encoding}", encoding=name_of(encoding)))
     if not _is_plausible(read.text[:LOOK_BYTES]):
         raise _misfit(encoding, 1)
     return read
@@ -134,17 +171,44 @@ def _guessed(data: bytes) -> Decoded:
         place = error.start + 1  # 0: it is UTF-8
     wide = _wide_encoding(head, is_utf8=not place)
     if wide:
-        return _read(data, wide, f"no byte order mark; the zero bytes say {name_of(wide)}")
+        return _read(data, wide, note("no byte order mark; the zero bytes say {encoding}", encoding=name_of(wide)))
     _refuse_noise(head, MOST_CONTROLS if place else MOST_CONTROLS_UTF8)
     if not place:
         return Decoded(text, "utf-8")
     if _mended(data, "utf-8"):
         return _read(data, "utf-8")
+    encoding = _by_letters(head)
+    guess = note(
+        "not UTF-8 (byte {place:,}), so read as {encoding}; if its beginning looks wrong, choose its encoding",
+        place=place, encoding=name_of(encoding),
+    )  # fmt: skip
+    if encoding != "cp1252":
+        return _read(data, encoding, guess)
     text = codecs.charmap_decode(data, "strict", CP1252)[0]
-    note = f"not UTF-8 (byte {place:,}); read as {name_of('cp1252')}"
-    if REPLACEMENT in text:
-        note += f", where {counted(text.count(REPLACEMENT), 'byte')} without a meaning became {REPLACEMENT}"
-    return Decoded(text, "cp1252", (note,))
+    broken = text.count(REPLACEMENT)
+    damage = (note("bytes without a meaning, each now {mark}: {count:,}", mark=REPLACEMENT, count=broken),)
+    return Decoded(text, "cp1252", (guess, *(damage if broken else ())))
+
+
+def _by_letters(head: bytes) -> str:
+    """The encoding whose languages use such letters most; Windows-1252 where none stands out.
+
+    Letters outside ASCII stand between those of ASCII, alone or in twos, or nearly all are.
+    """
+    runs = re.findall(rb"[\x80-\xff]+", head)
+    central, western = _share_of(CENTRAL, head, "cp1250"), _share_of(WESTERN, head, "cp1252")
+    if len(b"".join(runs)) < 2.5 * len(runs) and max(central, western) > 0.5:
+        return "cp1250" if central > western + 0.1 else "cp1252"
+    shares = {encoding: _share_of(frozenset(most), head, encoding) for encoding, most in FREQUENT.items()}
+    best = max(shares, key=shares.__getitem__)
+    return best if shares[best] >= LEAST_FREQUENT else "cp1252"
+
+
+def _share_of(letters: frozenset[str], head: bytes, encoding: str) -> float:
+    """Of the characters outside ASCII, quotation marks and dashes left out. Fewer than three letters say nothing."""
+    decoder = codecs.getincrementaldecoder(VENDOR.get(encoding, encoding))("replace")  # a cut character is no error
+    odd = [char for char in decoder.decode(head) if char > "\x7f" and char not in "‘’“”„–—…«»°§¿¡\xa0€"]
+    return sum(char in letters for char in odd) / len(odd) if len(letters.intersection(odd)) > 2 else 0.0
 
 
 def _wide_encoding(head: bytes, is_utf8: bool) -> str:

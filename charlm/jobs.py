@@ -9,7 +9,7 @@ waiting, running or over.
 
 Processes come from a fork server that has torch loaded already (spawn where there is none). A line connects the board
 with each job: a word on it means stop, and the job saves and ends between two events. When this program is gone, killed
-even, its end of the line is closed: the same word. A job that fails leaves one sentence on it.
+even, its end of the line is closed: the same word. A job that fails leaves its error on it.
 """
 
 import atexit
@@ -28,12 +28,15 @@ from pathlib import Path
 from typing import Literal
 
 from charlm.errors import CharlmError, LimitError
+from charlm.notes import note
 
 JobState = Literal["queued", "running", "ended"]
 TICK_SECONDS = 0.1
 KILL_SECONDS = 20.0  # that a stopping job has to save
 OVERTIME = 1.25  # a job's clock also counts loading, evaluating and saving, which its budget leaves out
 PRELOADED = ["charlm.recording", "torch._dynamo"]  # a first optimizer imports the second, for more than a second
+CANNOT_START = "The job could not be started: {reason}. Try again in some minutes."
+NO_MEMORY = "There is no memory left for this run. Use a smaller network, fewer streams or a shorter text."
 ENDED_KEPT = 256  # jobs that have ended, to tell how
 Work = Callable[[Path, Callable[[], bool]], None]
 
@@ -80,12 +83,12 @@ def cores() -> int:
 
 @dataclass(frozen=True)
 class JobView:
-    """What a visitor may know of a job. `place` counts from 1 in the queue; `error` is a sentence, "" for none."""
+    """What a visitor may know of a job. `place` counts from 1 in the queue; `error` says why it failed."""
 
     state: JobState
     place: int = 0
     wait_seconds: float = 0.0
-    error: str = ""
+    error: CharlmError | None = None
 
 
 @dataclass
@@ -100,7 +103,7 @@ class Job:
     started: float = 0.0
     stopped: float = 0.0  # when it was asked to stop
     is_over: bool = False
-    error: str = ""
+    error: CharlmError | None = None
 
     @property
     def state(self) -> JobState:
@@ -164,7 +167,7 @@ class JobBoard:
         with self._lock:
             job = self.jobs.get(run)
             if job is None or job.state == "ended":
-                return JobView("ended", error=job.error if job else "")
+                return JobView("ended", error=job.error if job else None)
             if job.state == "running":
                 return JobView("running")
             queue = [other for other in self.jobs.values() if other.state == "queued"]
@@ -204,7 +207,7 @@ class JobBoard:
             try:
                 self._begin(job)
             except (OSError, EOFError) as error:  # no file handles, no memory, no fork server
-                job.error, job.is_over = f"The job could not be started: {error}. Try again in some minutes.", True
+                job.error, job.is_over = CharlmError(CANNOT_START, reason=str(error)), True
 
     def _begin(self, job: Job) -> None:
         ours, theirs = self._context.Pipe()
@@ -250,17 +253,20 @@ def _end(job: Job) -> None:
     job.process = job.line = None
 
 
-def _last_words(job: Job, code: int) -> str:
-    """The sentence that a failed job left; one of our own when it could not leave any."""
+def _last_words(job: Job, code: int) -> CharlmError | None:
+    """The error that a failed job left; one of our own when it could not leave any."""
     assert job.line is not None
     with contextlib.suppress(EOFError, OSError):
         if job.line.poll():
-            return str(job.line.recv())
+            error: CharlmError = job.line.recv()
+            return error
     if code == 0:
-        return ""
-    killed = "it took too long to save" if job.stopped else "killed, most likely because memory ran out"
-    why = killed if code == -9 else f"exit code {code}"
-    return f"The job ended unexpectedly ({why}). What it had saved is kept; Resume goes on from there."
+        return None
+    killed = note("it took too long to save") if job.stopped else note("killed, most likely because memory ran out")
+    why = killed if code == -9 else note("exit code {code}", code=code)
+    return CharlmError(
+        "The job ended unexpectedly ({why}). What it had saved is kept; Resume goes on from there.", why=why
+    )
 
 
 def _threads(places: int) -> int:
@@ -313,9 +319,9 @@ def _run_job(work: Work | None, folder: Path, threads: int, memory: int, line: c
         else:
             work(folder, stop.is_set)
     except CharlmError as error:
-        _leave(line, str(error))
+        _leave(line, error)
     except MemoryError:
-        _leave(line, "There is no memory left for this run. Use a smaller network, fewer streams or a shorter text.")
+        _leave(line, CharlmError(NO_MEMORY))
 
 
 def _train(folder: Path, threads: int, is_stopped: Callable[[], bool]) -> None:
@@ -343,9 +349,9 @@ def _listen(line: connection.Connection, stop: threading.Event) -> None:
     stop.set()
 
 
-def _leave(line: connection.Connection, sentence: str) -> None:
+def _leave(line: connection.Connection, error: CharlmError) -> None:
     with contextlib.suppress(OSError):  # nobody is there to read it
-        line.send(sentence)
+        line.send(error)
 
 
 def _bound_memory(most: int) -> None:

@@ -15,6 +15,7 @@ from charlm.config import ModelConfig, TextConfig, TrainConfig
 from charlm.corpus import Corpus
 from charlm.errors import ConfigError
 from charlm.model import GATES
+from charlm.notes import Note, note
 from charlm.streams import fitted
 
 DEFAULT_SECONDS = 60.0
@@ -34,12 +35,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings of a run before it starts; `notes` say what was fitted to the text, in sentences."""
+    """The settings of a run before it starts; `notes` say what was fitted to the text."""
 
     model: ModelConfig
     training: TrainConfig
     recipe: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 RNN_NOTEBOOK = Recipe(
@@ -114,20 +115,22 @@ def plan(corpus: Corpus, recipe: str, model: Mapping[str, Any], training: Mappin
     settings = TrainConfig(**{**base_training, **training})
     settings, notes = _fitted_streams(settings, len(corpus.train))
     if "seconds" in budget and settings.epochs:
-        notes += (f"{settings.epochs:g} passes over a text of this length take less than {budget['seconds']:g} s",)
+        told = "{epochs:g} passes over a text of this length take less than {seconds:g} s"
+        notes += (note(told, epochs=settings.epochs, seconds=budget["seconds"]),)
     return Plan(ModelConfig(**{**base_model, **model}), settings, recipe, notes)
 
 
-def _fitted_streams(settings: TrainConfig, chars: int) -> tuple[TrainConfig, tuple[str, ...]]:
-    """Fewer streams and a shorter window where the text cannot fill them, and a sentence that says so."""
+def _fitted_streams(settings: TrainConfig, chars: int) -> tuple[TrainConfig, tuple[Note, ...]]:
+    """Fewer streams and a shorter window where the text cannot fill them, and a note that says so."""
     streams, window = fitted(chars, settings.streams, settings.window)
     if (streams, window) == (settings.streams, settings.window):
         return settings, ()
-    note = (
-        f"{chars:,} characters are too few for {settings.streams} streams of windows of {settings.window}:"
-        f" fitted to {streams} of {window}"
-    )
-    return dataclasses.replace(settings, streams=streams, window=window), (note,)
+    told = note(
+        "{chars:,} characters are too few for {wanted_streams} streams of windows of {wanted_window}:"
+        " fitted to {streams} of {window}",
+        chars=chars, wanted_streams=settings.streams, wanted_window=settings.window, streams=streams, window=window,
+    )  # fmt: skip
+    return dataclasses.replace(settings, streams=streams, window=window), (told,)
 
 
 # --- settings that fit themselves -------------------------------------------------------------------------------------

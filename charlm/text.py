@@ -10,8 +10,9 @@ import unicodedata
 from dataclasses import dataclass
 
 from charlm.config import TextConfig
-from charlm.encoding import REPLACEMENT, counted, decoded
+from charlm.encoding import REPLACEMENT, decoded
 from charlm.errors import TextError
+from charlm.notes import Note, note
 
 ASCII_CONTROL = bytes(byte for byte in range(128) if byte < 32 or byte == 127).translate(None, b"\t\n\r")
 OTHER_CONTROL = re.compile("[\x80-\x9f\ufeff\ufffe\uffff]+")
@@ -24,11 +25,11 @@ MAX_MARKS = 100  # combining marks in a row; Unicode's own stream-safe format al
 
 @dataclass(frozen=True)
 class TextReport:
-    """What was found and changed. `notes` are sentences for people, one for every change; none: it is as it was."""
+    """What was found and changed. A note for every change; none: it is as it was."""
 
     encoding: str
     chars: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def decode_text(data: bytes, config: TextConfig | None = None) -> Text:
 
 
 def clean_text(
-    text: str, config: TextConfig | None = None, encoding: str = "pasted", notes: tuple[str, ...] = ()
+    text: str, config: TextConfig | None = None, encoding: str = "pasted", notes: tuple[Note, ...] = ()
 ) -> Text:
     """The text under the conventions, and what `config` asks for. Each change is a note; clean twice is clean once."""
     config = config or TextConfig()
@@ -56,12 +57,12 @@ def clean_text(
     if config.ascii:
         text = _folded(text, found)
     if config.max_chars and len(text) > config.max_chars:
-        found.append(f"the first {config.max_chars:,} of {len(text):,} characters are used")
+        found.append(note("only the first {used:,} of {chars:,} characters", used=config.max_chars, chars=len(text)))
         text = text[: config.max_chars]
     return Text(text, TextReport(encoding, len(text), tuple(found)))
 
 
-def conventional(text: str, notes: list[str] | None = None) -> str:
+def conventional(text: str, notes: list[Note] | None = None) -> str:
     """No control characters, line ends LF, NFC: what a corpus and a prompt have in common. Each change joins `notes`.
 
     Control characters first: what they separated (CR and LF, a letter and its accent) may belong together.
@@ -73,7 +74,7 @@ def conventional(text: str, notes: list[str] | None = None) -> str:
     return _composed(text, notes)
 
 
-def _without_surrogates(text: str, notes: list[str]) -> str:
+def _without_surrogates(text: str, notes: list[Note]) -> str:
     """Halves of UTF-16 pairs, as a browser or a file name can bring them: pairs are joined, single ones replaced."""
     try:
         text.encode("utf-8")
@@ -82,33 +83,33 @@ def _without_surrogates(text: str, notes: list[str]) -> str:
         whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         single = whole.count(REPLACEMENT) - text.count(REPLACEMENT)
         joined = len(text) - len(whole)
-        notes += [f"{counted(single, 'broken character')} (half of a pair) replaced"] if single else []
-        notes += [f"{counted(joined, 'pair')} of half characters joined"] if joined else []
+        notes += [note("halves of characters, each now {mark}: {n:,}", mark=REPLACEMENT, n=single)] if single else []
+        notes += [note("halves of characters joined to whole ones: {n:,}", n=joined)] if joined else []
         return whole
 
 
-def _without_controls(text: str, notes: list[str]) -> str:
+def _without_controls(text: str, notes: list[Note]) -> str:
     data = text.encode("utf-8")  # in which a control character of ASCII is one byte: many times faster than a pattern
     plain = data.translate(None, ASCII_CONTROL)
     clean = text if len(plain) == len(data) else plain.decode("utf-8")
     if not clean.isascii():
         clean = OTHER_CONTROL.sub("", clean)
     if len(clean) < len(text):
-        nuls = text.count("\0")
-        note = f"{counted(len(text) - len(clean), 'control character')} removed"
-        notes.append(note + (f" ({nuls:,} of them NUL)" if nuls else ""))
+        notes.append(note("control characters removed: {count:,}", count=len(text) - len(clean)))
     return clean
 
 
-def _with_line_feeds(text: str, notes: list[str]) -> str:
+def _with_line_feeds(text: str, notes: list[Note]) -> str:
     if "\r" not in text:
         return text
     pairs, returns = text.count("\r\n"), text.count("\r")
-    notes.append(f"{counted(returns, 'line end')} made LF (CRLF: {pairs:,}, CR: {returns - pairs:,})")
+    single = returns - pairs
+    told = note("line ends made LF: {all:,} (CRLF: {pairs:,}, CR: {single:,})", all=returns, pairs=pairs, single=single)
+    notes.append(told)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _composed(text: str, notes: list[str]) -> str:
+def _composed(text: str, notes: list[Note]) -> str:
     """NFC. Sorting the marks of one letter takes time that grows with their square, so they are counted first."""
     if unicodedata.is_normalized("NFC", text):
         return text
@@ -118,7 +119,7 @@ def _composed(text: str, notes: list[str]) -> str:
                 "More than {most} accents follow one letter (character {place:,}). Remove them first.",
                 most=MAX_MARKS, place=run.start() + 1,
             )  # fmt: skip
-    notes.append("composed to Unicode NFC (é is one character, not e and an accent)")
+    notes.append(note("composed to Unicode NFC (é is one character, not e and an accent)"))
     return unicodedata.normalize("NFC", text)
 
 
@@ -131,7 +132,7 @@ def _mark_runs() -> re.Pattern[str]:
     return re.compile(f"[{marks}\U00010000-\U0001ffff]{{{MAX_MARKS + 1}}}")
 
 
-def _folded(text: str, notes: list[str]) -> str:
+def _folded(text: str, notes: list[Note]) -> str:
     """Plain ASCII: letters lose their marks (NFKD), what has no ASCII form is dropped. The tutorials' way."""
     if text.isascii():
         return text
@@ -139,5 +140,5 @@ def _folded(text: str, notes: list[str]) -> str:
     for char, form in ASCII_FORMS.items():
         folded = folded.replace(char, form)
     folded = unicodedata.normalize("NFKD", folded).encode("ascii", "ignore").decode("ascii")
-    notes.append(f"folded to ASCII ({len(text):,} characters became {len(folded):,})")
+    notes.append(note("folded to ASCII ({before:,} characters became {after:,})", before=len(text), after=len(folded)))
     return folded

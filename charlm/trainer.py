@@ -24,6 +24,7 @@ from charlm.errors import ConfigError
 from charlm.evaluation import cross_entropy, tracks_loss
 from charlm.events import Evaluated, Events, Finished, Reason, Started, Step
 from charlm.model import CharRNN, State, parameter_count
+from charlm.notes import note
 from charlm.one_character import OneCharacter, has_closed_form
 from charlm.streams import Chunks, Streams, batches
 
@@ -33,10 +34,6 @@ LAST_RATE = 0.02  # the cosine ends at this share of the highest learning rate
 EVALUATED_CHARS = (4096, 200_000)  # the least and the most of the validation text that an evaluation covers
 NOMINAL_SPEED = 60_000  # chars/s, to guess before the first step what an evaluation may cost
 EVALUATION_SHARE = 0.1  # of a budget in seconds that evaluations may take
-ADVICE = (
-    "The loss is no longer finite. Lower the learning rate (now {rate:g}), or clip gradients at 1;"
-    " the weights of before are kept."
-)
 SLOTS: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {  # what an optimizer remembers of each parameter
     torch.optim.SGD: (),
     torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq"),
@@ -210,7 +207,14 @@ class Trainer:
         return "patience" if self.config.patience and self.stale >= self.config.patience else None
 
     def _advice(self) -> str:
-        return ADVICE.format(rate=self.config.learning_rate) if self.has_diverged else ""
+        if not self.has_diverged:
+            return ""
+        advice = note(
+            "The loss is no longer finite. Lower the learning rate (now {rate:g}), or clip gradients at 1;"
+            " the weights of before are kept.",
+            rate=self.config.learning_rate,
+        )
+        return str(advice)
 
     # --- evaluation -------------------------------------------------------------------------------------------------
 

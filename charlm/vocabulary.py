@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charlm.encoding import REPLACEMENT, counted
+from charlm.encoding import REPLACEMENT
 from charlm.errors import TextError
+from charlm.notes import Note, note
 from charlm.text import ASCII_FORMS, conventional
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
@@ -118,7 +119,7 @@ def count_symbols(text: str) -> dict[str, int]:
 
 def build_vocabulary(
     counts: dict[str, int], min_count: int = 1, alphabet: str = "text"
-) -> tuple[Vocabulary, tuple[str, ...]]:
+) -> tuple[Vocabulary, tuple[Note, ...]]:
     """The vocabulary of a counted text, and notes on what was folded into the unknown symbol, the last one."""
     kept, why = _kept_symbols(counts, min_count, alphabet)
     symbols = sorted(kept - {UNKNOWN})
@@ -126,20 +127,22 @@ def build_vocabulary(
     if not folded:
         return Vocabulary((*symbols, UNKNOWN) if UNKNOWN in kept else tuple(symbols)), ()
     chars = sum(counts[symbol] for symbol in folded)
-    note = f"{counted(len(folded), 'symbol')} {why} became unknown ({counted(chars, 'character')})"
-    return Vocabulary((*symbols, UNKNOWN)), (note,)
+    told = note(
+        "symbols {why}, now unknown: {count:,} (characters: {chars:,})", why=why, count=len(folded), chars=chars
+    )
+    return Vocabulary((*symbols, UNKNOWN)), (told,)
 
 
-def _kept_symbols(counts: dict[str, int], min_count: int, alphabet: str) -> tuple[set[str], str]:
-    """The symbols with an id of their own, and in words which ones have none."""
+def _kept_symbols(counts: dict[str, int], min_count: int, alphabet: str) -> tuple[set[str], Note]:
+    """The symbols with an id of their own, and which ones have none."""
     if alphabet == "printable":
-        return set(string.printable) | (counts.keys() & {UNKNOWN}), "outside string.printable"
+        return set(string.printable) | (counts.keys() & {UNKNOWN}), note("outside string.printable")
     kept = {symbol for symbol, count in counts.items() if count >= min_count or symbol == UNKNOWN}
     if len(kept) <= MAX_SYMBOLS:
-        return kept, f"that occur fewer than {min_count:,} times"
+        return kept, note("that occur fewer than {least:,} times", least=min_count)
     most = MAX_SYMBOLS - 1  # and the unknown symbol
     by_rank = sorted(kept - {UNKNOWN}, key=lambda symbol: (-counts[symbol], symbol))
-    return {*by_rank[:most], *(kept & {UNKNOWN})}, f"beyond the {most:,} most frequent"
+    return {*by_rank[:most], *(kept & {UNKNOWN})}, note("beyond the {most:,} most frequent", most=most)
 
 
 def _pieces(text: str) -> Iterable[tuple[int, npt.NDArray[np.uint32]]]:

@@ -93,7 +93,7 @@ def test_a_choice_that_does_not_exist_is_refused_with_those_that_do() -> None:
 def test_exactly_one_budget(budget: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="Give one budget") as caught:
         TrainConfig(**budget)
-    assert str(caught.value).endswith(f"(given: {' and '.join(sorted(budget, key=BUDGETS.index)) or 'none'}).")
+    assert str(caught.value).endswith(f"(given: {' + '.join(sorted(budget, key=BUDGETS.index)) or 'none'}).")
     for name in BUDGETS:
         assert getattr(TrainConfig(**{name: 3}), name) == 3
 

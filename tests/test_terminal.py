@@ -124,7 +124,7 @@ def test_a_setting_that_cannot_work_is_a_sentence(call: Call, runs: Path, book: 
     assert is_a_sentence(refused("--recipe", "magic"), "There is no recipe 'magic'", "lstm-notebook")
     assert is_a_sentence(refused("--hidden-size", 0), "hidden_size must be between 1 and 2,048, not 0")
     assert is_a_sentence(refused("--learning-rate", "nan"), "learning_rate")
-    assert is_a_sentence(refused("--steps", 5, "--seconds", 5), "Give one budget", "seconds and steps")
+    assert is_a_sentence(refused("--steps", 5, "--seconds", 5), "Give one budget", "seconds + steps")
     assert is_a_sentence(refused("--tied", "--embedding-size", 5, "--hidden-size", 6), "Tied weights", "5 and 6")
     assert is_a_sentence(refused("--run", "../up"), "A run's name has", "'../up'")
     assert is_a_sentence(refused("--run", "nul"), "Windows keeps the name 'nul'")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charlm.errors import CorpusError
+from charlm.notes import Note, note
 
 TIMEOUT_SECONDS = 20  # without an answer
 DEADLINE_SECONDS = 120  # for all of it
@@ -67,7 +68,7 @@ def fetch(download: Download) -> bytes:
         data = _read(path)
         if data is not None and _is_right(data, download):
             return data
-    reason = "it has no address"
+    reason: Note | str = note("it has no address")
     for address in download.addresses:
         try:
             data = _downloaded(address)
@@ -77,7 +78,7 @@ def fetch(download: Download) -> bytes:
         if _is_right(data, download):
             _keep(data, kept)
             return data
-        reason = "the file there is another one now (its checksum differs)"
+        reason = note("the file there is another one now (its checksum differs)")
     raise CorpusError(
         "{name} could not be downloaded: {reason}. Use a built-in text (comedy-en), or put {file} into a folder"
         " and name that in CHARLM_CORPORA.",

@@ -26,7 +26,7 @@ function levelName(level, index, levels) {
 function layout(value) {
     const ink = colour('--body-text-color'), levels = value.levels || [];
     return {
-        height: box.clientHeight || 400, autosize: true, margin: {l: 56, r: 12, t: 30, b: 44},
+        separators: value.separators, height: box.clientHeight || 400, autosize: true, margin: {l: 56, r: 12, t: 30, b: 44},
         uirevision: `${value.run} ${value.y}`,  // the same run in the same unit keeps its zoom
         paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
         font: {color: ink, size: 13, family: colour('--font')},
@@ -50,14 +50,16 @@ function draw() {
     isWaiting = false;
     const value = props.value;
     if (!window.Plotly || !value || !box.isConnected) return;
+    box.setAttribute('aria-label', value.name || '');
     if (!(value.curves || []).length) {
         if (box.data) Plotly.purge(box);
         box.textContent = value.message || '';
         return;
     }
     if (!box.data) box.textContent = '';
+    Plotly.register({moduleType: 'locale', name: value.language, dictionary: value.buttons, format: {}});
     Plotly.react(box, (value.curves || []).map(trace), layout(value), {
-        responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'],
+        locale: value.language, responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'],
         showSendToCloud: false, plotlyServerURL: '',  // plotly.js 4 would offer to upload the chart
     });
 }

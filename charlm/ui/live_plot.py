@@ -4,7 +4,8 @@ gr.Plot makes a new chart at each update; here one <div> is handed to `Plotly.re
 Values reach the script as data alone, never through the template, which would be evaluated as code. Plotly's own script
 comes from the plotly package, so nothing is fetched from elsewhere.
 
-The value: {"run": id, "x": axis title, "y": axis title, "curves": [{"name", "x", "y", "is_thin"}],
+The value: {"name": what it is, "language", "separators": of decimals and thousands, "buttons": Plotly's names -> ours,
+"run": id, "x": axis title, "y": axis title, "curves": [{"name", "x", "y", "is_thin"}],
 "levels": [{"name", "y"}]}, plain numbers; a level is a line across the plot with its name on it. Without curves, a
 "message" stands in their place.
 """
@@ -17,7 +18,7 @@ import plotly
 
 PLOTLY_SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 DRAW = Path(__file__).with_suffix(".js").read_text("utf-8")
-TEMPLATE = '<div class="live-plot" role="img" aria-label="loss curve" style="width:100%;height:400px"></div>'
+TEMPLATE = '<div class="live-plot" role="img" style="width:100%;height:400px"></div>'
 
 
 class LivePlot(gr.HTML):

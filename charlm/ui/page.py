@@ -20,7 +20,7 @@ DELETE_UPLOADS = (3600, 7200)  # looked for every hour, kept for two
 def build_page(board: JobBoard) -> gr.Blocks:
     """The page, ready to be launched."""
     serve_plotly()
-    with gr.Blocks(title=say("title"), delete_cache=DELETE_UPLOADS, analytics_enabled=False) as page:
+    with gr.Blocks(title=say("page_title"), delete_cache=DELETE_UPLOADS, analytics_enabled=False) as page:
         labels = Labels()
         with gr.Row(elem_id="top"):
             labels.made(gr.Markdown, {"value": _head}, elem_id="head")

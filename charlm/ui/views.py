@@ -8,14 +8,16 @@ from typing import Any
 
 from charlm.checkpoint import RunConfig
 from charlm.corpus import Corpus
+from charlm.encoding import name_of
 from charlm.evaluation import PROTOCOLS
 from charlm.history import History
 from charlm.jobs import JobView
 from charlm.metrics import bits_per_char, perplexity
-from charlm.ui.words import number, say
+from charlm.ui.words import error_words, note_words, number, retold, say, separators
 
 PREVIEW_CHARS = 300
 LEVELS = ("entropy", "uniform", "1-gram", "2-gram", "3-gram")  # and the best n-gram, and xz
+MEASURES = {"uniform": "uniform", "entropy": "entropy", "stream": "stream", "cold-256": "cold_256"}  # name -> key
 ENOUGH = (  # characters, below which a text is enough for so much
     (3_000, "enough_letters"), (30_000, "enough_words"), (300_000, "enough_sentences"), (math.inf, "enough_style"),
 )  # fmt: skip
@@ -34,13 +36,19 @@ def report_view(corpus: Corpus, language: str = "en") -> str:
     """What was read, in Markdown."""
     head = say(
         "report", language, title=plain(corpus.title), chars=len(corpus.text), symbols=len(corpus.counts),
-        encoding=corpus.report.encoding, train=len(corpus.train), validation=len(corpus.validation),
+        encoding=encoding_name(corpus.report.encoding, language), train=len(corpus.train),
+        validation=len(corpus.validation),
     )  # fmt: skip
     head += f" {verdict_view(len(corpus.text), language)}"
     if not corpus.report.notes:
         return f"{head} {say('unchanged', language)}"
-    notes = "\n".join(f"- {plain(note)}" for note in corpus.report.notes)
+    notes = "\n".join(f"- {plain(note_words(note, language))}" for note in corpus.report.notes)
     return f"{head}\n\n{say('changed', language)}\n{notes}"
+
+
+def encoding_name(encoding: str, language: str = "en") -> str:
+    """What a text was read as, as people write it."""
+    return say("as_pasted", language) if encoding == "pasted" else name_of(encoding)
 
 
 def verdict_view(chars: int, language: str = "en") -> str:
@@ -74,8 +82,9 @@ def plot_view(run: str, history: History, language: str = "en", unit: str = "nat
     ]
     if not history.train.x:
         return empty_plot_view(language) | {"run": run, "message": say("starting", language)}
-    levels = [{"name": name, "y": round(told(loss), 4)} for name, loss in _levels(history).items()]
+    levels = [{"name": measure_name(name, language), "y": round(told(y), 4)} for name, y in _levels(history).items()]
     return {
+        **_plot_words(language),
         "run": run,
         "x": say("step", language),
         "y": say(unit if unit in UNITS else "nats", language),
@@ -86,7 +95,30 @@ def plot_view(run: str, history: History, language: str = "en", unit: str = "nat
 
 def empty_plot_view(language: str = "en") -> dict[str, Any]:
     """The plot before there is a run."""
-    return {"run": "", "curves": [], "message": say("empty_plot", language)}
+    return {**_plot_words(language), "run": "", "curves": [], "message": say("empty_plot", language)}
+
+
+def _plot_words(language: str) -> dict[str, Any]:
+    """What the plot is called, its marks of decimals and thousands, and its buttons by Plotly's names for them."""
+    buttons = {
+        "Download plot as a PNG": "plot_picture", "Zoom": "plot_zoom", "Pan": "plot_move",
+        "Zoom in": "plot_closer", "Zoom out": "plot_farther", "Reset axes": "plot_whole",
+    }  # fmt: skip
+    said = {name: say(key, language) for name, key in buttons.items()}
+    return {
+        "name": say("plot_name", language),
+        "language": language,
+        "separators": separators(language),
+        "buttons": said,
+    }
+
+
+def measure_name(name: str, language: str = "en") -> str:
+    """A yardstick or a protocol, as people read it; a name that is none of ours as it is."""
+    if name in MEASURES:
+        return say(MEASURES[name], language)
+    count = name.removesuffix("-gram")
+    return say("gram", language, count=count) if name.endswith("-gram") and count.isdecimal() else name
 
 
 def _levels(history: History) -> dict[str, float]:
@@ -109,7 +141,7 @@ def status_view(run: str, history: History, view: JobView, language: str = "en")
 
 def _doing(run: str, history: History, view: JobView, language: str) -> str:
     if view.state == "queued":
-        return say("queued", language, place=view.place, wait=duration(view.wait_seconds))
+        return say("queued", language, place=view.place, wait=duration(view.wait_seconds, language))
     if view.state == "ended":
         return f"**{plain(run)}** · {_ended(history, view, language)}"
     step = history.last_step
@@ -119,15 +151,19 @@ def _doing(run: str, history: History, view: JobView, language: str) -> str:
         return say("evaluating", language, run=plain(run))
     left = step.seconds / step.progress - step.seconds if step.progress else math.nan
     speed = step.chars_seen / step.seconds if step.seconds else 0.0
-    return say("running", language, run=plain(run), step=step.step, epoch=step.epoch, speed=speed, left=duration(left))
+    return say(
+        "running", language, run=plain(run), step=step.step, epoch=step.epoch, speed=speed,
+        left=duration(left, language),
+    )  # fmt: skip
 
 
 def _ended(history: History, view: JobView, language: str) -> str:
     if view.error:
-        return plain(view.error)
+        return plain(error_words(view.error, language))
     if history.finished is None:
         return say("left", language)
-    return say(history.finished.reason, language, step=history.finished.step, advice=plain(history.finished.advice))
+    advice = plain(retold(history.finished.advice, language))
+    return say(history.finished.reason, language, step=history.finished.step, advice=advice)
 
 
 def _figures(history: History, language: str) -> str:
@@ -153,7 +189,7 @@ def _final(history: History, language: str) -> str:
     verdict = ""
     if name:
         key = "verdict_better" if stream < grams[name] else "verdict_worse"
-        verdict = say(key, language, name=plain(name), loss=grams[name])
+        verdict = say(key, language, name=plain(measure_name(name, language)), loss=grams[name])
     return say("final", language, stream=stream, cold=cold, verdict=verdict)
 
 
@@ -195,13 +231,13 @@ def run_view(config: RunConfig, step: int, loss: float, language: str = "en") ->
     )
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float, language: str = "en") -> str:
     """5 s, 3:20, 1:02:03; a dash for what is not known yet."""
     if not math.isfinite(seconds):
         return "–"
     whole = int(seconds + 0.5)
     if whole < 60:
-        return f"{whole} s"
+        return say("brief", language, seconds=whole)
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

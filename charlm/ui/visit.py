@@ -9,6 +9,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -16,7 +17,7 @@ from gradio.events import Dependency
 
 from charlm.errors import CharlmError
 from charlm.ui.labels import Labels
-from charlm.ui.words import LANGUAGES, error_words
+from charlm.ui.words import LANGUAGES, error_words, say
 
 # Of events that are answered at once: outside Gradio's queue, and no part of the API.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -42,10 +43,9 @@ RECALL = """() => {
         return [...kept, LANGUAGES.includes(chosen) ? chosen : spoken];
     } catch (error) { return ['', '', '', spoken]; }
 }""".replace("LANGUAGES", json.dumps(list(LANGUAGES)))
-SPEAK = """(language) => {
-    document.documentElement.lang = language === 'zh' ? 'zh-CN' : language;
-    try { localStorage.setItem('charlm.language', language); } catch (error) { /* then it is forgotten */ }
-}"""
+CHOOSE = "(language) => { try { localStorage.setItem('charlm.language', language); } catch (error) { /* blocked */ } }"
+SPOKEN = {one: {"title": say("page_title", one), "too_large": say("too_large", one)} for one in LANGUAGES}
+SPEAK = (Path(__file__).parent / "speak.js").read_text("utf-8").replace("WORDS[", f"({json.dumps(SPOKEN)})[")
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,10 @@ def new_visit(page: gr.Blocks, labels: Labels) -> Visit:
         filterable=False, elem_id="language", min_width=120, scale=0,
     )  # fmt: skip
     owner, run, runs = (gr.Textbox(visible=False, max_length=8192) for _ in range(3))
+    language.input(None, language, None, js=CHOOSE)  # what is chosen; the browser's own may change
     language.change(None, language, None, js=SPEAK)
     recalled = page.load(None, None, [owner, run, runs, language], js=RECALL)
+    recalled.then(None, language, None, js=SPEAK)  # also where it is English, which is no change
     return Visit(owner, run, runs, language, labels, recalled)
 
 
@@ -79,4 +81,4 @@ def sentences(language: str) -> Iterator[None]:
     try:
         yield
     except CharlmError as error:
-        raise gr.Error(error_words(error, language), print_exception=False) from error
+        raise gr.Error(error_words(error, language), title=say("refused", language), print_exception=False) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import fakes
 import pytest
+from browser import chromium, page, visitor  # noqa: F401  (fixtures)
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charlm.corpus import corpus_from_bytes
+from charlm.errors import CharlmError
 from charlm.events import Evaluated, Event, Finished, Measured, Reason, Sampled, Started, Step
 from charlm.history import History, history_of
 from charlm.jobs import JobView
+from charlm.notes import note
 from charlm.ui import views
-from charlm.ui.words import say
+from charlm.ui.words import LANGUAGES, say
 
 RUNNING, ENDED = JobView("running"), JobView("ended")
 STARTED = Started(
@@ -106,6 +108,27 @@ def test_a_plot_in_any_unit(unit: str, expected: float) -> None:
     assert value["y"] == say(unit)
 
 
+def test_a_plot_speaks_the_visitors_language() -> None:
+    value = views.plot_view(
+        "r", a_history(Measured("uniform", 4.0), Measured("2-gram", 2.5), Measured("xz", 2.4)), "es"
+    )
+    assert [level["name"] for level in value["levels"]] == ["uniforme", "2-grama", "xz"]
+    assert (value["name"], value["separators"], value["language"]) == (say("plot_name", "es"), ",.", "es")
+    assert value["buttons"]["Zoom in"] == say("plot_closer", "es")
+    assert views.empty_plot_view("es")["message"] == say("empty_plot", "es")
+
+
+@pytest.mark.parametrize("name", ["uniform", "1-gram", "6-gram", "entropy", "stream", "cold-256", "xz"])
+def test_every_measure_has_a_name_in_every_language(name: str) -> None:
+    names = {views.measure_name(name, language) for language in LANGUAGES}
+    assert all(names) and (len(names) > 2 or name == "xz")
+    assert views.measure_name(name) == name
+
+
+def test_the_measure_of_a_stranger_stays_as_it_is() -> None:
+    assert [views.measure_name(name, "ko") for name in ("<b>-gram", "-gram", "")] == ["<b>-gram", "-gram", ""]
+
+
 def test_final_losses_are_no_levels() -> None:
     value = views.plot_view("r", a_history(Measured("stream", 1.5), Measured("cold-256", 1.6)))
     assert value["levels"] == []
@@ -188,8 +211,24 @@ def test_every_end_is_said(reason: Reason) -> None:
 
 
 def test_a_job_that_failed() -> None:
-    shown = views.status_view("r", a_history(), JobView("ended", error="It [broke](x)."))
+    shown = views.status_view("r", a_history(), JobView("ended", error=CharlmError("It [broke](x).")))
     assert "It \\[broke\\]" in shown and say("left") not in shown
+
+
+def test_a_job_that_failed_says_so_in_the_visitors_language() -> None:
+    ended = "The job ended unexpectedly ({why}). What it had saved is kept; Resume goes on from there."
+    error = CharlmError(ended, why=note("exit code {code}", code=7))
+    shown = views.status_view("r", a_history(), JobView("ended", error=error), "es")
+    assert views.plain("(código de salida 7)") in shown
+
+
+def test_the_advice_of_a_diverged_run_is_said_in_the_visitors_language() -> None:
+    advice = (
+        "The loss is no longer finite. Lower the learning rate (now 0.5), or clip gradients at 1;"
+        " the weights of before are kept."
+    )
+    shown = views.status_view("r", a_history(Finished(10, "diverged", 10.0, advice)), ENDED, "fr")
+    assert views.plain("maintenant 0,5") in shown and "learning rate" not in shown
 
 
 def test_a_run_whose_process_is_gone() -> None:
@@ -225,3 +264,7 @@ def test_the_newest_sample() -> None:
 )  # fmt: skip
 def test_durations(seconds: float, shown: str) -> None:
     assert views.duration(seconds) == shown
+
+
+def test_a_duration_in_another_language() -> None:
+    assert [views.duration(5, language) for language in ("zh", "ko")] == ["5 秒", "5초"]

@@ -1,19 +1,34 @@
 """Every sentence exists, in every language, with the same values in it; and none stands there unused."""
 
+import ast
 import dataclasses
 import inspect
 import re
 import string
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from charlm import errors
 from charlm.config import ModelConfig, TextConfig, TrainConfig
-from charlm.errors import ConfigError, LimitError, TextError
+from charlm.errors import CharlmError, ConfigError, LimitError, TextError
 from charlm.events import Reason
+from charlm.notes import listed, note
 from charlm.ui import words
-from charlm.ui.words import LANGUAGES, OTHERS, WORDS, error_words, es, knob_words, number, say
+from charlm.ui.words import (
+    LANGUAGES,
+    OTHERS,
+    WORDS,
+    error_words,
+    knob_words,
+    note_words,
+    number,
+    retold,
+    say,
+    separators,
+)
 
 SOURCES = {path.name: path.read_text("utf-8") for path in Path(inspect.getfile(words)).parents[1].glob("*.py")}
 SAYING = re.compile(r"\bsay\(\s*\"(\w+)\"|\"(?:label|value|info|placeholder)\": \"(\w+)\"")
@@ -55,16 +70,74 @@ def test_every_language_names_every_knob() -> None:
     assert knob_words("hidden_size", "in English") == ("Hidden size", "in English")
 
 
-def test_every_translated_error_is_one_that_is_raised() -> None:
-    """With the same values in it: a template that changes must be translated anew."""
-    charlm = Path(inspect.getfile(words)).parents[2]
-    code = " ".join(path.read_text("utf-8") for path in charlm.rglob("*.py") if path.parent.name != "words")
-    code = re.sub(r"\"\s+\"", "", code)  # sentences over several lines
-    for module in OTHERS.values():
-        assert module.ERRORS.keys() == es.ERRORS.keys()
-        for template, sentence in module.ERRORS.items():
-            assert f'"{template}"' in code
-            assert {name for name, _ in values_in(sentence)} == {name for name, _ in values_in(template)}, sentence
+# --- errors and notes: what the code says, and that every language says it --------------------------------------------
+
+
+PACKAGE = Path(inspect.getfile(words)).parents[2]
+FOR_TERMINAL = {"terminal.py", "__main__.py"}  # the page never comes there, and a terminal speaks English
+KINDS = {name for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, CharlmError)}
+MAKERS = {**dict.fromkeys(KINDS, 0), "note": 0, "_need": 1}  # what makes a sentence -> which argument is its template
+SAID_BY_KEY = "say("
+
+
+def templates(source: str) -> Iterator[tuple[str, str]]:
+    """(what makes it, template) of every sentence that a module makes; LookupError where it cannot be read off."""
+    tree = ast.parse(source)
+    constants = {
+        target.id: node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in MAKERS
+              for part in ast.walk(node)}  # fmt: skip
+    for node in ast.walk(tree):
+        maker = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if maker not in MAKERS or id(node) in inside:
+            continue
+        template = node.args[MAKERS[maker]]
+        if isinstance(template, ast.Constant):
+            yield maker, template.value
+        elif isinstance(template, ast.Name) and template.id in constants:
+            yield maker, constants[template.id]
+        elif not ast.unparse(template).startswith(SAID_BY_KEY):  # which has its own test
+            raise LookupError(f"line {node.lineno}: {ast.unparse(template)} is no template that can be translated")
+
+
+def said_in_code() -> tuple[set[str], set[str]]:
+    """The templates of all errors, and of all notes."""
+    sources = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "words" and path.name not in FOR_TERMINAL]
+    found = [one for path in sources for one in templates(path.read_text("utf-8"))]
+    notes = {template for maker, template in found if maker == "note"}
+    return {template for _, template in found} - notes, notes
+
+
+def test_the_reader_of_templates_sees_them() -> None:
+    """Or the tests below would pass for nothing."""
+    told, noted = said_in_code()
+    assert len(told) > 50 and len(noted) > 30
+    assert "There is no run {run}. Runs: {names}." in told  # raised at once
+    assert "This is not {encoding}: byte {place:,} does not fit. Choose another encoding, or auto." in told  # returned
+    assert "{file} is not the text that this run learned from; it cannot be resumed." in told  # by way of _need
+    assert "There is no memory left for this run. Use a smaller network, fewer streams or a shorter text." in told
+    assert {"a {format} picture", "exit code {code}", "whole number"} <= noted
+    with pytest.raises(LookupError, match="line 1: .*no template"):
+        list(templates("raise TextError(f'The text has {chars} characters.')"))
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_error_and_note_is_translated(language: str) -> None:
+    """All of them and no other, each with the same values in it, written in the same way."""
+    for code, translated in zip(said_in_code(), (OTHERS[language].ERRORS, OTHERS[language].NOTES), strict=True):
+        assert {"missing": code - translated.keys(), "left over": translated.keys() - code} == {
+            "missing": set(),
+            "left over": set(),
+        }
+        for template, sentence in translated.items():
+            assert values_in(sentence) == values_in(template), sentence
+            bare = re.sub(r"\{.*?\}", "", template)
+            assert sentence != template or not re.search("[a-z]{2}", bare), template
 
 
 def test_an_error_is_said_in_the_visitors_language() -> None:
@@ -79,10 +152,61 @@ def test_an_error_is_said_in_the_visitors_language() -> None:
     assert error_words(TextError("Never translated {x}.", x=1), "zh") == "Never translated 1."
 
 
+def test_a_note_inside_an_error_is_said_in_the_same_language() -> None:
+    picture = TextError(
+        "This is {kind}, not a text. Save it as plain text (.txt, UTF-8) first.",
+        kind=note("a {format} picture", format="PNG"),
+    )
+    assert error_words(picture, "fr").startswith("C’est une image PNG, pas un texte.")
+    assert error_words(picture) == str(picture)
+    config = CharlmError("{file}: {reason}", file="config.json", reason=picture)
+    assert error_words(config, "es") == f"config.json: {error_words(picture, 'es')}"
+    several = listed([note("control characters removed: {count:,}", count=1234), note("whole number")])
+    assert note_words(several, "es") == "caracteres de control quitados: 1.234; número entero"
+    assert note_words(several) == str(several)
+    assert note_words(note("Never {x}.", x=1), "ko") == "Never 1."
+
+
+def test_what_a_file_keeps_in_english_is_said_in_the_visitors_language() -> None:
+    kept = [
+        note("byte order mark of {encoding} removed", encoding="UTF-8"),
+        note("line ends made LF: {all:,} (CRLF: {pairs:,}, CR: {single:,})", all=12345, pairs=12300, single=45),
+        note(
+            "symbols {why}, now unknown: {count:,} (characters: {chars:,})",
+            why=note("that occur fewer than {least:,} times", least=3), count=2, chars=1234567,
+        ),
+        note("{epochs:g} passes over a text of this length take less than {seconds:g} s", epochs=12.5, seconds=60.0),
+        note(
+            "The loss is no longer finite. Lower the learning rate (now {rate:g}), or clip gradients at 1;"
+            " the weights of before are kept.", rate=1e-06,
+        ),
+    ]  # fmt: skip
+    for one in kept:
+        for language in LANGUAGES:
+            assert retold(str(one), language) == note_words(one, language)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "", "Said by nobody.", "; " * 400, "x" * 10**6, "only the first 1,e of 2 characters", "{one}; {other}",
+        "only the first " + "9" * 5000 + " of 2 characters", "exit code <b>",
+        "line ends made LF: {all:,} (CRLF: 1, CR: 2)",
+    ],
+)  # fmt: skip
+def test_a_strangers_sentence_stays_as_it_is_or_is_one_of_ours(sentence: str) -> None:
+    for language in LANGUAGES:
+        assert retold(sentence, language) in (sentence, say_code(language, sentence))
+
+
+def say_code(language: str, sentence: str) -> str:
+    return note_words(note("exit code {code}", code=sentence.removeprefix("exit code ")), language)
+
+
 def test_no_language_is_left_in_english() -> None:
     for language in set(LANGUAGES) - {"en"}:
         same = {key for key, sentence in WORDS[language].items() if sentence == WORDS["en"][key]}
-        assert same <= {"title", "top_k", "top_p", "validation", "no"}, language
+        assert same <= {"title", "top_k", "top_p", "validation", "no", "plot_zoom", "brief", "uniform"}, language
 
 
 @pytest.mark.parametrize(
@@ -98,6 +222,8 @@ def test_no_language_is_left_in_english() -> None:
 def test_numbers_have_the_languages_own_form(language: str, expected: str) -> None:
     assert say("wrote", language, chars=1234567, speed=2500.2, seed=1).startswith(expected)
     decimals = {"es": "1,5000", "fr": "1,5000"}.get(language, "1.5000")
+    assert f"{1234.5:,}".translate(str.maketrans(".,", separators(language))) == number(1234.5, ",", language)
+    assert number(0.13, ".0%", language) == ("13\N{NO-BREAK SPACE}%" if language in ("es", "fr") else "13%")
     assert number(1.5, ".4f", language) == decimals
     assert decimals in say("final", language, stream=1.5, cold=2.0, verdict="3.25, as it is")
     assert "3.25, as it is" in say("final", language, stream=1.5, cold=2.0, verdict="3.25, as it is")

@@ -93,7 +93,7 @@ WORDS = {
     "about_run": "{title} · {cell} {hidden} · step {step:,} · validation loss {loss}",
     "replaced": "The network does not know {chars}; it reads {known}.",
     "wrote": "{chars:,} characters, {speed:,.0f} a second, seed {seed}.",
-    "text_limit": "The text has {size:,} bytes; at most {most:,} are taken here.",
+    "text_limit": "The text has {size:,} bytes; at most {most:,} are taken here. Use a part of it.",
     "parameter_limit": (
         "This network would have {parameters:,} parameters; at most {most:,} are allowed here. Use fewer hidden units."
     ),
@@ -101,4 +101,22 @@ WORDS = {
     "paste_first": "Paste a text first.",
     "upload_first": "Upload a file first.",
     "not_yours": "There is no such run.",
+    # everywhere
+    "page_title": "CharLM – teach a network your own text",
+    "refused": "That did not work",
+    "plot_name": "Loss curves",
+    "plot_picture": "Save as a picture",
+    "plot_zoom": "Zoom",
+    "plot_move": "Move",
+    "plot_closer": "Closer",
+    "plot_farther": "Farther",
+    "plot_whole": "Show all of it",
+    "uniform": "uniform",
+    "gram": "{count}-gram",
+    "entropy": "entropy",
+    "stream": "stream",
+    "cold_256": "cold-256",
+    "brief": "{seconds} s",
+    "too_large": "The file is larger than the {most} that are taken here. Use a part of it.",
+    "as_pasted": "pasted text",
 }
