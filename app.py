@@ -14,8 +14,10 @@ def main() -> None:
     from charlm.jobs import JobBoard  # first: its fork server loads torch while this process loads Gradio
 
     board = JobBoard()
+    from charlm.space import bring_examples
     from charlm.ui.page import launch_page
 
+    bring_examples()
     launch_page(board, inbrowser=not os.environ.get("SPACE_ID"))
 
 

@@ -3,6 +3,7 @@
     python train.py my.txt --seconds 60            settings fit themselves to the text and the time
     python train.py comedy-en --cell gru           a built-in text; python -m charlm corpora lists them
     python train.py --resume my-lstm --seconds 90  go on where a run stopped, or extend it
+    python train.py my.txt --resume pulled-run     the same with a run that came from elsewhere without its text
 
 Ctrl-C saves and stops. What it writes: checkpoints/<run>/, see charlm/checkpoint.py.
 """
@@ -14,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-from charlm.checkpoint import checked_name, create_run, find_run, read_config, runs_folder
+from charlm.checkpoint import TEXT, checked_name, create_run, find_run, give_text, read_config, runs_folder
 from charlm.config import ModelConfig, TextConfig, TrainConfig, add_flags, given
 from charlm.errors import ConfigError
 from charlm.events import Events
@@ -81,12 +82,15 @@ def begin(arguments: argparse.Namespace) -> tuple[Path, Events]:
 def begin_again(arguments: argparse.Namespace) -> tuple[Path, Events]:
     """A run that goes on, exactly, or with other settings of training."""
     values = vars(arguments)
-    others = [name for name in ("text", "recipe", "run", "overwrite") if values[name]]
-    if others or given(ModelConfig, values) or given(TextConfig, values):
+    others = [name for name in ("recipe", "run", "overwrite") if values[name]]
+    folder, changes = find_run(arguments.resume), given(TrainConfig, values)
+    is_own_text_there = bool(arguments.text) and (folder / TEXT).exists()
+    if others or is_own_text_there or given(ModelConfig, values) or given(TextConfig, values):
         raise ConfigError(
             "--resume keeps the run's own text, network and name; only settings of training may be given with it."
         )
-    folder, changes = find_run(arguments.resume), given(TrainConfig, values)
+    if arguments.text:  # of a run that came from elsewhere without it
+        give_text(folder, read_corpus(arguments.text, read_config(folder).text))
     if any(name in changes for name in BUDGETS):
         changes = dict.fromkeys(BUDGETS, 0) | changes
     training = dataclasses.replace(read_config(folder).training, **changes) if changes else None

@@ -5,30 +5,37 @@ The parts, from the ground up. A module imports only modules of lower levels (te
     level 0  errors notes events metrics cells evaluation
     level 1  config encoding history
     level 2  text model one_character log
-    level 3  vocabulary stepping
+    level 3  vocabulary stepping picture
     level 4  corpus streams sampling
     level 5  corpora recipes yardsticks trainer
     level 6  checkpoint insight
-    level 7  recording hub
+    level 7  recording archive card space
     level 8  jobs terminal
-    level 9  ui __main__
+    level 9  hub
+    level 10 ui pretrained __main__
 
 A level is as low as its imports allow, so that no two modules of one level know each other: text before vocabulary
 before corpus is part of the table, not an exception to it.
 
-Seven modules are here that a first sketch of this table did not have. `cells` holds the recurrences themselves (pure
+Twelve modules are here that a first sketch of this table did not have. `cells` holds the recurrences themselves (pure
 tensor functions with a backward pass of their own), so that `model` stays a page about what the networks are.
 `encoding` finds out how a file's bytes are to be read; `text` is what is then done with the characters.
 `one_character` is the tutorial's sigmoid RNN with its update written out. `evaluation` holds the two protocols of
-validation; it takes any model, so that trainer, terminal and tests share it. `notes` are sentences for people that are
-no errors. `log` is how a run's events are kept and
-followed, without torch; `terminal` is what train.py and __main__ share.
+validation; it takes any model, so that trainer, terminal and tests share it. `notes` are sentences
+for people that are no errors. `log` is how a run's events are kept and
+followed, without torch; `terminal` is what train.py and __main__ share. `archive` is the one way in for a run from
+elsewhere, as a zip or from the Hub. `card`, `picture` and `space` are what the Hub is told, made without it;
+`pretrained` is a run in three lines of Python.
 
 gradio and plotly are imported in `charlm.ui` alone, huggingface_hub in `charlm.hub` alone; `import charlm` loads none
 of them.
 """
 
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from charlm.pretrained import CharLM as CharLM
 
 # Read when torch and NumPy are loaded, so it stands here. A waiting thread spins a thousand turns, some 30 us, and then
 # sleeps. Longer (the library's own choice is 300,000) was no faster alone, and slower beside another busy process, by
@@ -40,3 +47,12 @@ if "OMP_WAIT_POLICY" not in os.environ:
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`from charlm import CharLM` loads torch; `import charlm` does not."""
+    if name != "CharLM":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from charlm.pretrained import CharLM
+
+    return CharLM

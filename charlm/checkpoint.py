@@ -6,6 +6,7 @@
     events.jsonl         the history (recording.py appends it)
     text.txt             the text as it was read
     README.md            the model card
+    origin.json          where a run from the Hub came from; of this copy alone, it never travels
 
 Each file is whole in itself and replaced atomically. No pickle is written or read. A folder is believed in this order:
 sizes, no links, JSON, version, every number within its limits, the vocabulary; then the network is built without
@@ -20,6 +21,7 @@ import json
 import math
 import os
 import re
+import struct
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,9 +35,10 @@ from torch import Tensor
 
 from charlm import __version__
 from charlm.config import ModelConfig, TextConfig, TrainConfig
+from charlm.corpora import load_corpus, named_corpora
 from charlm.corpus import Corpus, corpus_from_text
 from charlm.errors import CheckpointError, ConfigError, RunExistsError
-from charlm.log import EVENTS, locked_log
+from charlm.log import EVENTS, check_log, locked_log
 from charlm.model import CharRNN, parameter_count
 from charlm.notes import note
 from charlm.recipes import Plan
@@ -45,8 +48,11 @@ from charlm.vocabulary import Vocabulary, is_symbol
 
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, TRAINER = "config.json", "model.safetensors", "trainer.safetensors"
-TEXT, CARD = "text.txt", "README.md"
-MAX_BYTES = {CONFIG: 4 << 20, WEIGHTS: 600 << 20, TRAINER: 2400 << 20, EVENTS: 256 << 20, TEXT: 1 << 30}
+TEXT, CARD, ORIGIN = "text.txt", "README.md", "origin.json"
+MAX_BYTES = {
+    CONFIG: 4 << 20, WEIGHTS: 600 << 20, TRAINER: 2400 << 20, EVENTS: 256 << 20, TEXT: 1 << 30, CARD: 1 << 20,
+    ORIGIN: 1 << 10,
+}  # fmt: skip
 MAX_HEADER = 1 << 20  # of a safetensors file, with its metadata
 MAX_SYMBOLS = 70_000
 MAX_STRING = 1000  # characters of a title, or of a note
@@ -167,7 +173,7 @@ def create_run(folder: Path, corpus: Corpus, plan: Plan, overwrite: bool = False
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked_log(folder, 0):  # refused while another process trains there
-            for name in (CONFIG, WEIGHTS, TRAINER, TEXT, CARD):  # config.json first: from then on it is no run
+            for name in (CONFIG, WEIGHTS, TRAINER, TEXT, CARD, ORIGIN):  # config.json first: from then on it is no run
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or error
@@ -215,7 +221,7 @@ def save_weights(folder: Path, weights: Mapping[str, Tensor], step: int, loss: f
     """The best weights so far."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     metadata = {"format": "pt", "step": str(step), "loss": repr(loss)}
-    write_atomically(folder / WEIGHTS, safetensors.torch.save(tensors, metadata))
+    write_atomically(folder / WEIGHTS, _safetensors(tensors, metadata))
 
 
 def save_trainer(folder: Path, trainer: Trainer, log_bytes: int) -> None:
@@ -228,7 +234,16 @@ def save_trainer(folder: Path, trainer: Trainer, log_bytes: int) -> None:
         "threads": torch.get_num_threads(),
     }
     metadata = {"format": "pt", "trainer": json.dumps(about)}
-    write_atomically(folder / TRAINER, safetensors.torch.save(state.tensors, metadata))
+    write_atomically(folder / TRAINER, _safetensors(state.tensors, metadata))
+
+
+def _safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """Equal weights make equal bytes: the library would put the metadata in another order each time."""
+    plain = safetensors.torch.save(dict(tensors))
+    begin = 8 + int.from_bytes(plain[:8], "little")
+    header = json.dumps({"__metadata__": metadata, **_header(plain)}, separators=(",", ":")).encode("utf-8")
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of eight
+    return b"".join([struct.pack("<Q", len(header)), header, memoryview(plain)[begin:]])
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -273,9 +288,36 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     )
 
 
+def check_run(folder: Path) -> Checkpoint:
+    """Judge all of a run that comes from elsewhere, before it stands among the others. Raises CheckpointError.
+
+    What its trainer has saved can be judged in full only with its text, when it is resumed; here its size and header.
+    """
+    checkpoint = load_checkpoint(folder)
+    if os.path.lexists(folder / TRAINER):
+        data = _bounded(folder / TRAINER, _most_trainer_bytes(checkpoint.model, checkpoint.config.training))
+        try:
+            _header(data)
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError("{file} is damaged or no safetensors file.", file=TRAINER) from error
+    if os.path.lexists(folder / TEXT):
+        same = hashlib.sha256(_bounded(folder / TEXT)).hexdigest() == checkpoint.config.digest
+        _need(same, "{file} is not the text that this run learned from.", file=TEXT)
+    for name in (EVENTS, CARD):
+        if os.path.lexists(folder / name):
+            _bounded(folder / name)
+    check_log(folder)
+    return checkpoint
+
+
 def load_corpus_of(folder: Path) -> Corpus:
-    """The text that a run learns, exactly as it was read. Raises CheckpointError when it is gone or another one."""
+    """The text that a run learns, exactly as it was read. Raises CheckpointError when it is gone or another one.
+
+    A run from elsewhere has come without it; a text that comes with the project is found again by its title.
+    """
     config = read_config(folder)
+    if not os.path.lexists(folder / TEXT):
+        return _corpus_by_title(config, folder.name)
     data = _bounded(folder / TEXT)
     _need(hashlib.sha256(data).hexdigest() == config.digest, ANOTHER_TEXT, file=folder / TEXT)
     text = data.decode("utf-8", errors="replace")
@@ -283,6 +325,24 @@ def load_corpus_of(folder: Path) -> Corpus:
     same = corpus.digest == config.digest and corpus.vocabulary == config.vocabulary
     _need(same, ANOTHER_TEXT, file=folder / TEXT)
     return dataclasses.replace(corpus, report=TextReport(config.report.encoding, len(text), config.report.notes))
+
+
+def _corpus_by_title(config: RunConfig, run: str) -> Corpus:
+    for one in named_corpora():
+        if config.title in (one.title, one.name) and one.kind != "download":
+            corpus = load_corpus(one.name, config.text)
+            if (corpus.digest, corpus.vocabulary) == (config.digest, config.vocabulary):
+                return corpus
+    raise CheckpointError(
+        "The run {run} came without its text; to go on it needs {title} again.", run=run, title=config.title
+    )
+
+
+def give_text(folder: Path, corpus: Corpus) -> None:
+    """The text that a run from elsewhere learned, given back to it. Raises CheckpointError for any other text."""
+    same = corpus.digest == read_config(folder).digest
+    _need(same, "{file} is not the text that this run learned from.", file=corpus.title)
+    write_atomically(folder / TEXT, corpus.text.encode("utf-8"))
 
 
 def load_trainer(folder: Path, training: TrainConfig | None = None) -> tuple[Trainer, int]:
@@ -311,8 +371,7 @@ def load_trainer(folder: Path, training: TrainConfig | None = None) -> tuple[Tra
 
 def _load_trainer_state(path: Path, trainer: Trainer) -> int:
     """Fills the trainer; returns how much of the event log it knows of."""
-    state = sum(part.numel() for part in trainer.model.zero_state(trainer.config.streams))
-    data = _bounded(path, 4 * (4 * parameter_count(trainer.model) + state) + MAX_HEADER)
+    data = _bounded(path, _most_trainer_bytes(trainer.model, trainer.config))
     try:
         about = json.loads(_header(data)["__metadata__"]["trainer"])
         trainer.load_state_dict(TrainerState(safetensors.torch.load(data), about["facts"]))
@@ -321,6 +380,13 @@ def _load_trainer_state(path: Path, trainer: Trainer) -> int:
         safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError,
     ) as error:  # fmt: skip
         raise CheckpointError("{file} is damaged or of another run; it cannot be resumed.", file=path) from error
+
+
+def _most_trainer_bytes(model: CharRNN, training: TrainConfig) -> int:
+    """Weights, their average, two moments, the carried state."""
+    cells = 2 if model.config.cell == "lstm" else 1
+    state = cells * model.config.num_layers * training.streams * model.config.hidden_size
+    return 4 * (4 * parameter_count(model) + state) + MAX_HEADER
 
 
 def _check_kept(before: TrainConfig, after: TrainConfig) -> None:

@@ -6,13 +6,14 @@
     ├── CorpusError             a named corpus that does not exist or cannot be fetched
     ├── CheckpointError         a run folder that is missing, damaged, hostile or newer than this program
     │   └── RunExistsError      a run of that name is there already
+    ├── HubError                the Hub cannot be reached, refuses, or has something else under that name
     └── LimitError              a limit of this server
 
 An error keeps its template and its values apart, so that a page in another language can look the template up and fill
 in the same values.
 """
 
-from typing import Any
+from typing import Any, Self
 
 
 class CharlmError(Exception):
@@ -22,6 +23,10 @@ class CharlmError(Exception):
         super().__init__(template.format(**values) if values else template)
         self.template = template
         self.values = values
+
+    def filled(self, **values: object) -> Self:
+        """The same sentence with these values."""
+        return type(self)(self.template, **values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Across processes from template and values: an Exception's own way would format the finished text again."""
@@ -54,6 +59,15 @@ class CheckpointError(CharlmError):
 
 class RunExistsError(CheckpointError):
     """A run of that name is there already, and nobody said to overwrite it."""
+
+
+class HubError(CharlmError):
+    """The Hugging Face Hub cannot be reached, refuses, or has something else there."""
+
+    @property
+    def code(self) -> str:
+        """Which of these, in a word; "" for none."""
+        return str(self.values.get("code", ""))
 
 
 class LimitError(CharlmError):

@@ -5,6 +5,7 @@ a resumed run has cut the log back and tells another story from there.
 """
 
 import contextlib
+import dataclasses
 import io
 import os
 import sys
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import IO
 
 from charlm.errors import CheckpointError
-from charlm.events import Event, from_lines, to_line
+from charlm.events import Event, Measured, from_line, from_lines, to_line
 from charlm.history import History
 
 EVENTS = "events.jsonl"
+LINE_BYTES = 1 << 20  # that no event has
+MOST_FIGURES = 100  # yardsticks and final losses of a run
 TAIL_BYTES = 256  # of what was read last: if they have changed, the log was cut back
 
 
@@ -39,6 +42,23 @@ def _opened(path: Path) -> IO[bytes]:
 def _whole_events(lines: Iterable[bytes]) -> Iterator[Event]:
     """A line without its end is still being written."""
     return from_lines(line.decode("utf-8", errors="replace") for line in lines if line.endswith(b"\n"))
+
+
+def check_log(folder: Path) -> None:
+    """Judge the log of a run from elsewhere: no page must choke on it. Raises CheckpointError."""
+    figures = set[str]()
+    with _opened(folder / EVENTS) as log:
+        while line := log.readline(LINE_BYTES):
+            event = from_line(line.decode("utf-8", errors="replace"))
+            texts = [value for value in dataclasses.astuple(event) if isinstance(value, str)] if event else []
+            figures |= {event.name} if isinstance(event, Measured) else set()
+            if len(line) == LINE_BYTES or len(figures) > MOST_FIGURES or not all(map(_can_be_shown, texts)):
+                raise CheckpointError("{file} is damaged or no history of a run.", file=EVENTS)
+
+
+def _can_be_shown(text: str) -> bool:
+    """No halves of surrogate pairs, which no output takes."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def append(log: IO[bytes], event: Event) -> None:

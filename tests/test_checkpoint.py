@@ -31,6 +31,7 @@ from charlm.checkpoint import (
     checked_name,
     create_run,
     find_run,
+    give_text,
     list_runs,
     load_checkpoint,
     load_corpus_of,
@@ -41,6 +42,7 @@ from charlm.checkpoint import (
     write_atomically,
 )
 from charlm.config import ModelConfig
+from charlm.corpora import load_corpus
 from charlm.corpus import corpus_from_text
 from charlm.errors import CheckpointError, ConfigError, RunExistsError
 from charlm.log import EVENTS, locked_log
@@ -161,9 +163,34 @@ def test_a_changed_text_is_not_resumed(copied: Path) -> None:
     with pytest.raises(CheckpointError, match="is not the text that this run learned from"):
         load_trainer(copied)
     (copied / TEXT).unlink()
-    with pytest.raises(CheckpointError, match=r"text\.txt is missing in the run run"):
+    with pytest.raises(CheckpointError, match="The run run came without its text; to go on it needs tiny again"):
         load_trainer(copied)
     load_checkpoint(copied)  # it still speaks
+
+
+def test_a_text_is_given_back_to_a_run_that_came_without_it(copied: Path) -> None:
+    whole = (copied / TEXT).read_bytes()
+    (copied / TEXT).unlink()
+    with pytest.raises(CheckpointError, match="tiny is not the text that this run learned from"):
+        give_text(copied, tiny.corpus(seed=1))
+    assert not (copied / TEXT).exists()
+    give_text(copied, tiny.corpus())
+    assert (copied / TEXT).read_bytes() == whole
+    load_trainer(copied)
+
+
+def test_a_text_that_comes_with_the_project_is_found_again(tmp_path: Path) -> None:
+    for name in ("tale-zh", "toy-brackets"):
+        corpus = load_corpus(name)
+        tiny.run(tmp_path / name, corpus)
+        (tmp_path / name / TEXT).unlink()
+        assert load_corpus_of(tmp_path / name).text == corpus.text
+    raw = json.loads((tmp_path / "toy-brackets" / CONFIG).read_text("utf-8"))
+    (tmp_path / "toy-brackets" / CONFIG).write_text(
+        json.dumps({**raw, "corpus": {**raw["corpus"], "digest": "0" * 64}})
+    )
+    with pytest.raises(CheckpointError, match="came without its text"):
+        load_corpus_of(tmp_path / "toy-brackets")
 
 
 def test_a_run_from_elsewhere_speaks_but_is_not_resumed(copied: Path) -> None:
