@@ -9,7 +9,7 @@ The parts, from the ground up. A module imports only modules of lower levels (te
     level 4  corpus streams sampling
     level 5  corpora recipes yardsticks trainer
     level 6  checkpoint insight
-    level 7  recording archive card space
+    level 7  recording archive card space racing
     level 8  jobs terminal
     level 9  hub
     level 10 ui pretrained __main__
@@ -17,15 +17,15 @@ The parts, from the ground up. A module imports only modules of lower levels (te
 A level is as low as its imports allow, so that no two modules of one level know each other: text before vocabulary
 before corpus is part of the table, not an exception to it.
 
-Twelve modules are here that a first sketch of this table did not have. `cells` holds the recurrences themselves (pure
+Thirteen modules are here that a first sketch of this table did not have. `cells` holds the recurrences themselves (pure
 tensor functions with a backward pass of their own), so that `model` stays a page about what the networks are.
 `encoding` finds out how a file's bytes are to be read; `text` is what is then done with the characters.
 `one_character` is the tutorial's sigmoid RNN with its update written out. `evaluation` holds the two protocols of
-validation; it takes any model, so that trainer, terminal and tests share it. `notes` are sentences
-for people that are no errors. `log` is how a run's events are kept and
-followed, without torch; `terminal` is what train.py and __main__ share. `archive` is the one way in for a run from
-elsewhere, as a zip or from the Hub. `card`, `picture` and `space` are what the Hub is told, made without it;
-`pretrained` is a run in three lines of Python.
+validation; it takes any model, so that trainer, terminal and tests share it. `notes` are sentences for people that are
+no errors. `log` is how a run's events are kept and followed, without torch; `terminal` is what train.py and __main__
+share. `archive` is the one way in for a run from elsewhere, as a zip or from the Hub. `card`, `picture` and `space` are
+what the Hub is told, made without it; `pretrained` is a run in three lines of Python. `racing` sets up fair races and
+lets them take turns.
 
 gradio and plotly are imported in `charlm.ui` alone, huggingface_hub in `charlm.hub` alone; `import charlm` loads none
 of them.

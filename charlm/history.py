@@ -54,6 +54,7 @@ class History:
     train: Curve = field(default_factory=Curve)
     validation: Curve = field(default_factory=Curve)
     learning_rate: Curve = field(default_factory=Curve)
+    seconds: Curve = field(default_factory=Curve)  # of training, by step: point for point those of `train`
 
     def add(self, event: Event) -> None:
         """Fold one event in."""
@@ -64,6 +65,7 @@ class History:
                 self.last_step, self.finished = event, None
                 self.train.add(event.step, event.loss)
                 self.learning_rate.add(event.step, event.learning_rate)
+                self.seconds.add(event.step, event.seconds)
             case Evaluated():
                 self._add_evaluated(event)
             case Measured():

@@ -2,7 +2,7 @@
 
 A job is "go on with this run folder": a new folder begins, a stopped one resumes. Its memory, random state, threads and
 crash are its own. What it does is read from the run's event log, by anybody; this module only knows whether it is
-waiting, running or over.
+waiting, running or over. The runs of a race are one job: it learns them in turns (racing.py says why).
 
     queued --> running --> ended            ended: over, stopped, failed or killed; the run folder says how far it got
        \\--> ended  (stop)
@@ -14,6 +14,7 @@ even, its end of the line is closed: the same word. A job that fails leaves its 
 
 import atexit
 import contextlib
+import heapq
 import math
 import os
 import signal
@@ -38,7 +39,7 @@ PRELOADED = ["charlm.recording", "torch._dynamo"]  # a first optimizer imports t
 CANNOT_START = "The job could not be started: {reason}. Try again in some minutes."
 NO_MEMORY = "There is no memory left for this run. Use a smaller network, fewer streams or a shorter text."
 ENDED_KEPT = 256  # jobs that have ended, to tell how
-Work = Callable[[Path, Callable[[], bool]], None]
+Work = Callable[[Path, Callable[[], bool]], None]  # on a run, or on the first one of a race
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ def cores() -> int:
     return max(1, min(known))
 
 
+def places_here() -> int:
+    """How many jobs run at a time: what CHARLM_PLACES says, else one for every two cores."""
+    wanted = os.environ.get("CHARLM_PLACES", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else max(1, cores() // 2)
+
+
 @dataclass(frozen=True)
 class JobView:
     """What a visitor may know of a job. `place` counts from 1 in the queue; `error` says why it failed."""
@@ -104,6 +111,11 @@ class Job:
     stopped: float = 0.0  # when it was asked to stop
     is_over: bool = False
     error: CharlmError | None = None
+    others: tuple[Path, ...] = ()  # of a race: the folders that take turns with it
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (self.folder, *self.others)
 
     @property
     def state(self) -> JobState:
@@ -115,7 +127,7 @@ class JobBoard:
     """All jobs of this program. One thread of its own starts waiting jobs and clears up what has ended."""
 
     limits: Limits = field(default_factory=limits_here)
-    places: int = field(default_factory=lambda: max(1, cores() // 2))
+    places: int = field(default_factory=places_here)
     work: Work | None = None  # what a job does; a test gives another
     jobs: dict[str, Job] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -126,16 +138,19 @@ class JobBoard:
         threading.Thread(target=self._tend, name="job-board", daemon=True).start()
         atexit.register(self.close)
 
-    def start(self, folder: Path, owner: str, budget: float = 60.0) -> None:
-        """Queue the run in a folder. Raises LimitError, one sentence, when the visitor or the server has enough."""
+    def start(self, folder: Path, owner: str, budget: float = 60.0, others: tuple[Path, ...] = ()) -> None:
+        """Queue the run in a folder; with `others`, the race of them all, which is one job in one place.
+
+        Raises LimitError, one sentence, when the visitor or the server has enough.
+        """
         with self._lock:
             if self._is_closed:
                 raise LimitError("The server is being closed. Try again in some minutes.")
-            if self.is_active(folder.name):
+            if any(self.is_active(one.name) for one in (folder, *others)):
                 raise LimitError("This run is being trained already.")
             self.admit(owner)
             self.jobs.pop(folder.name, None)
-            self.jobs[folder.name] = Job(folder, owner, min(budget, self.limits.seconds))
+            self.jobs[folder.name] = Job(folder, owner, min(budget, self.limits.seconds), others=others)
             self._start_waiting()
 
     def admit(self, owner: str) -> None:
@@ -150,9 +165,9 @@ class JobBoard:
             raise LimitError("The queue is full ({most} runs wait). Try again in some minutes.", most=self.limits.queue)
 
     def stop(self, run: str) -> None:
-        """Ask a job to save and end. A waiting one ends at once, one that has ended stays so."""
+        """Ask the job of a run to save and end. A waiting one ends at once, one that has ended stays so."""
         with self._lock:
-            job = self.jobs.get(run)
+            job = self._job_of(run)
             if job is None or job.is_over:
                 return
             if job.process is None:
@@ -165,7 +180,7 @@ class JobBoard:
     def view(self, run: str) -> JobView:
         """Where the job of a run stands; a run without one has ended."""
         with self._lock:
-            job = self.jobs.get(run)
+            job = self._job_of(run)
             if job is None or job.state == "ended":
                 return JobView("ended", error=job.error if job else None)
             if job.state == "running":
@@ -177,6 +192,10 @@ class JobBoard:
     def is_active(self, run: str) -> bool:
         """Whether a job of this run is waiting or running."""
         return self.view(run).state != "ended"
+
+    def _job_of(self, run: str) -> Job | None:
+        """The last job that worked on a run: the one under way where there is one."""
+        return next((job for job in reversed(self.jobs.values()) if any(one.name == run for one in job.folders)), None)
 
     def close(self) -> None:
         """Ask every job to save, and wait until they have."""
@@ -214,7 +233,7 @@ class JobBoard:
         with theirs:
             process = self._context.Process(
                 target=_run_job,
-                args=(self.work, job.folder, _threads(self.places), self.limits.memory, theirs),
+                args=(self.work, job.folders, _threads(self.places), self.limits.memory, theirs),
                 name=f"charlm-{job.folder.name}",
                 daemon=False,
             )
@@ -238,10 +257,14 @@ class JobBoard:
             del self.jobs[run]
 
     def _wait(self, before: list[Job]) -> float:
-        """Seconds until a place is free, by the budgets of those before: a guess, and said to be one."""
+        """Seconds until a place is free after those before, by all budgets: a guess, and said to be one."""
         now = time.monotonic()
-        running = [max(0.0, job.budget - (now - job.started)) for job in self.jobs.values() if job.state == "running"]
-        return min(running, default=0.0) + sum(job.budget for job in before) / self.places
+        free = [max(0.0, job.budget - (now - job.started)) for job in self.jobs.values() if job.state == "running"]
+        free += [0.0] * (self.places - len(free))  # each place, by when it is free
+        heapq.heapify(free)
+        for job in before:
+            heapq.heapreplace(free, free[0] + job.budget)
+        return free[0]
 
 
 def _end(job: Job) -> None:
@@ -306,8 +329,10 @@ def _findable() -> Iterator[None]:
 # --- inside the job's process ---------------------------------------------------------------------------------------
 
 
-def _run_job(work: Work | None, folder: Path, threads: int, memory: int, line: connection.Connection) -> None:
-    """What a job's process does: go on with a run until it ends or is told to."""
+def _run_job(
+    work: Work | None, folders: tuple[Path, ...], threads: int, memory: int, line: connection.Connection
+) -> None:
+    """What a job's process does: go on with a run, or with those of a race, until they end or it is told to."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal goes to the page, which asks its jobs to stop
@@ -315,24 +340,24 @@ def _run_job(work: Work | None, folder: Path, threads: int, memory: int, line: c
     _bound_memory(memory)
     try:
         if work is None:
-            _train(folder, threads, stop.is_set)
+            _train(folders, threads, stop.is_set)
         else:
-            work(folder, stop.is_set)
+            work(folders[0], stop.is_set)
     except CharlmError as error:
         _leave(line, error)
     except MemoryError:
         _leave(line, CharlmError(NO_MEMORY))
 
 
-def _train(folder: Path, threads: int, is_stopped: Callable[[], bool]) -> None:
+def _train(folders: tuple[Path, ...], threads: int, is_stopped: Callable[[], bool]) -> None:
     import torch
 
+    from charlm.racing import in_turns
     from charlm.recording import resumed
 
     torch.set_num_threads(threads)
     try:
-        _, events = resumed(folder)
-        with contextlib.closing(events):
+        with contextlib.closing(in_turns([resumed(folder) for folder in folders])) as events:
             for _ in events:
                 if is_stopped():
                     break

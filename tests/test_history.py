@@ -47,8 +47,9 @@ def test_a_hundred_thousand_events_stay_small() -> None:
     for event in events:
         history.add(event)
         assert len(history.evaluated) <= MAX_POINTS and len(history.samples) <= MAX_SAMPLES
-    for curve in (history.train, history.validation, history.learning_rate):
+    for curve in (history.train, history.validation, history.learning_rate, history.seconds):
         assert MAX_POINTS // 2 <= len(curve.x) <= MAX_POINTS
+    assert history.seconds.x == history.train.x and history.seconds.y == sorted(history.seconds.y)
     assert history.samples[0].step == 20 and history.samples[-1].step == 100_000  # from the start to now
     assert history.evaluated[-1].step == 100_000
     assert history.best is not None and history.best.step == 40_000  # also when thinning took it out of the list

@@ -132,6 +132,54 @@ def test_a_budget_is_no_longer_than_a_job_may_take(make_board: MakeBoard, run: C
     assert board.view("b").wait_seconds <= 20
 
 
+def test_a_wait_goes_by_the_first_free_place(make_board: MakeBoard, run: Callable[[str], Path]) -> None:
+    """Of two places, one is free after 10 s and again after 20, the other after 500: nobody waits for that one."""
+    board = make_board(places=2)
+    for name, budget in (("a", 500.0), ("b", 10.0), ("c", 10.0), ("d", 30.0)):
+        board.start(run(name), f"owner of {name}", budget)
+    assert board.view("c").wait_seconds == pytest.approx(10, abs=9)
+    assert board.view("d").wait_seconds == pytest.approx(20, abs=9)
+    board.start(run("e"), "owner of e")
+    assert board.view("e").wait_seconds == pytest.approx(50, abs=9)
+
+
+# --- races ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_race_is_one_job(make_board: MakeBoard, run: Callable[[str], Path]) -> None:
+    """It has one place, counts once among the visitor's jobs, and all of its runs are waiting, running and over."""
+    board = make_board(jobs=1)
+    board.start(run("a"), "me", others=(run("b"), run("c")))
+    board.start(run("d"), "you", others=(run("e"),))
+    assert [board.view(name).state for name in "abc"] == ["running"] * 3
+    assert [(board.view(name).state, board.view(name).place) for name in "de"] == [("queued", 1)] * 2
+    with pytest.raises(LimitError, match="You have 1 runs under way"):
+        board.start(run("f"), "me")
+    for name in "ace":
+        with pytest.raises(LimitError, match="being trained already"):
+            board.start(run(name), "somebody")
+    with pytest.raises(LimitError, match="being trained already"):
+        board.start(run("f"), "somebody", others=(run("c"),))
+    board.stop("c")
+    eventually(has_ended(board, "a"))
+    assert [board.view(name).state for name in "abcde"] == ["ended"] * 3 + ["running"] * 2
+
+
+def test_a_run_of_a_race_may_go_on_alone(make_board: MakeBoard, run: Callable[[str], Path]) -> None:
+    board = make_board()
+    board.start(run("a"), "me", others=(run("b"),))
+    board.stop("a")
+    eventually(has_ended(board, "b"))
+    board.start(run("b"), "me")
+    assert (board.view("a").state, board.view("b").state) == ("ended", "running")
+    with pytest.raises(LimitError, match="being trained already"):
+        board.start(run("a"), "me", others=(run("b"),))
+    board.stop("b")
+    eventually(has_ended(board, "b"))
+    board.start(run("a"), "me", others=(run("b"),))
+    assert board.view("b").state == "running"
+
+
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +256,16 @@ def test_threads_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert jobs._threads(2) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "99")
     assert jobs._threads(2) == 4
+
+
+def test_a_host_may_say_how_many_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "cores", lambda: 8)
+    for said, places in (("", 4), ("3", 3), ("0", 4), ("-1", 4), ("many", 4), ("12", 12)):
+        monkeypatch.setenv("CHARLM_PLACES", said)
+        assert jobs.places_here() == places
+    monkeypatch.delenv("CHARLM_PLACES")
+    monkeypatch.setattr(jobs, "cores", lambda: 1)
+    assert jobs.places_here() == 1
 
 
 def test_there_is_a_core() -> None:
@@ -438,6 +496,40 @@ def test_a_run_that_cannot_go_on_says_why(make_board: MakeBoard, tmp_path: Path)
     board.start(tmp_path / "empty", "me")
     eventually(has_ended(board, "empty"))
     assert str(board.view("empty").error).startswith("config.json is missing in the run empty")
+
+
+def test_a_race_trains_all_of_its_runs(make_board: MakeBoard, tmp_path: Path) -> None:
+    import tiny
+
+    from charlm.log import read_events
+
+    board, folders = make_board(None), [tmp_path / cell for cell in ("rnn", "gru", "lstm")]
+    for folder in folders:
+        tiny.run(folder, cell=folder.name, steps=30)
+    board.start(folders[0], "me", others=tuple(folders[1:]))
+    eventually(has_ended(board, "lstm"))
+    assert board.view("rnn").error is None
+    for folder in folders:
+        told = list(read_events(folder))
+        assert [event for event in told if isinstance(event, Finished)] == [Finished(30, "budget", 0.0)]
+        assert sum(isinstance(event, Started) for event in told) == 1
+
+
+def test_a_race_that_is_stopped_keeps_all(make_board: MakeBoard, tmp_path: Path) -> None:
+    import tiny
+
+    from charlm.log import read_events
+
+    board, folders = make_board(None), [tmp_path / cell for cell in ("rnn", "gru", "lstm")]
+    for folder in folders:
+        tiny.run(folder, cell=folder.name, steps=1_000_000)
+    board.start(folders[0], "me", others=tuple(folders[1:]))
+    eventually(lambda: all(any(isinstance(one, Step) for one in read_events(folder)) for folder in folders))
+    board.stop("gru")
+    eventually(has_ended(board, "rnn"))
+    for folder in folders:
+        last = [event for event in read_events(folder) if isinstance(event, Finished)][-1]
+        assert last.reason == "stopped" and (folder / "trainer.safetensors").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's memory so")

@@ -4,6 +4,7 @@
 const box = element.querySelector('.live-plot');
 const colour = name => getComputedStyle(document.body).getPropertyValue(name).trim();
 const asText = name => String(name).replaceAll('&', '&amp;').replaceAll('<', '&lt;');  // Plotly reads some HTML in titles
+const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'triangle-down', 'cross', 'x', 'star'];
 let isWaiting = false;
 
 function axis(title) {
@@ -38,12 +39,19 @@ function layout(value) {
 }
 
 function trace(curve, index) {
-    const ink = colour(index === 0 ? '--curve-training' : '--curve-validation');
-    return {
+    const own = index === 0 ? 'training' : 'validation', ink = colour(`--curve-${curve.colour || own}`);
+    const one = {
         type: 'scatter', name: asText(curve.name), x: curve.x, y: curve.y, hovertemplate: '%{y:.4f}',
         mode: curve.is_thin ? 'lines' : 'lines+markers', marker: {size: 5, color: ink},
         line: {width: curve.is_thin ? 1.5 : 2.5, color: ink},
     };
+    return curve.colour ? ofSeveral(one, curve) : one;
+}
+
+function ofSeveral(one, curve) {  // a run's curves belong together, and differ from others' not by colour alone
+    const marker = {...one.marker, size: 7, symbol: SYMBOLS[curve.colour - 1]};
+    return {...one, marker, legendgroup: String(curve.colour), showlegend: !curve.is_thin,
+            opacity: curve.is_thin ? 0.45 : 1, hoverinfo: curve.is_thin ? 'skip' : 'all'};
 }
 
 function draw() {

@@ -8,6 +8,10 @@ The value: {"name": what it is, "language", "separators": of decimals and thousa
 "run": id, "x": axis title, "y": axis title, "curves": [{"name", "x", "y", "is_thin"}],
 "levels": [{"name", "y"}]}, plain numbers; a level is a line across the plot with its name on it. Without curves, a
 "message" stands in their place.
+
+Two curves are one run's training and validation loss. Of several runs, each curve has its run's "colour" (1 to 8, the
+theme's --curve-1 ... --curve-8, each with a marker of its own): curves of a colour are shown and hidden together, and
+the thin ones stay out of the legend.
 """
 
 from pathlib import Path

@@ -8,6 +8,7 @@ from charlm.jobs import JobBoard
 from charlm.ui.generate_tab import generate_tab
 from charlm.ui.labels import Labels
 from charlm.ui.live_plot import serve_plotly
+from charlm.ui.race_tab import race_tab
 from charlm.ui.theme import STYLE, theme
 from charlm.ui.train_tab import train_tab
 from charlm.ui.visit import QUIET, new_visit
@@ -29,6 +30,7 @@ def build_page(board: JobBoard) -> gr.Blocks:
             with labels.made(gr.Tab, {"label": "tab_train"}, id="train"):
                 train_tab(board, visit)
             generate_tab(board, visit)
+            race_tab(board, visit)
         visit.language.change(labels.anew, visit.language, labels.blocks, **QUIET)
     return page
 

@@ -11,7 +11,7 @@ import shutil
 import threading
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -19,11 +19,12 @@ import torch
 
 from charlm.checkpoint import CONFIG, NAME, WEIGHTS, Checkpoint, create_run, list_runs, load_checkpoint, runs_folder
 from charlm.corpus import Corpus
-from charlm.errors import CheckpointError, LimitError
+from charlm.errors import CharlmError, CheckpointError, LimitError
 from charlm.history import History
 from charlm.jobs import JobBoard, is_public
 from charlm.log import LogReader
 from charlm.model import CharRNN, parameter_count
+from charlm.racing import Race, write_race
 from charlm.recipes import Plan
 from charlm.stepping import Folded, fold
 from charlm.ui.words import say
@@ -95,23 +96,60 @@ def new_run_folder(stem: str) -> Path:
 
 def begin_run(board: JobBoard, owner: str, stem: str, corpus: Corpus, settings: Plan) -> str:
     """Make the run folder and queue its job; the name of the run. Raises LimitError before anything is written."""
-    limits, training = board.limits, settings.training
-    with torch.device("meta"):
-        parameters = parameter_count(CharRNN(len(corpus.vocabulary), settings.model))
-    if parameters > limits.parameters:
-        raise LimitError(say("parameter_limit"), parameters=parameters, most=limits.parameters)
-    if training.seconds > limits.seconds:
-        raise LimitError(say("seconds_limit"), seconds=training.seconds, most=limits.seconds)
+    _check_limits(board, corpus, (settings,))
     board.admit(owner)
     folder = new_run_folder(f"{stem}-{settings.model.cell}")
     create_run(folder, corpus, settings)
-    chars = training.steps * training.streams * training.window or training.epochs * len(corpus.train)
     try:
-        board.start(folder, owner, training.seconds or chars / NOMINAL_SPEED)
+        board.start(folder, owner, _guessed_seconds(corpus, settings))
     except LimitError:  # another click was faster
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder.name
+
+
+def begin_race(
+    board: JobBoard, owner: str, stem: str, corpus: Corpus, racers: Sequence[Plan], equal: str
+) -> tuple[str, ...]:
+    """Make a run folder for each racer and queue them as one job, which counts as one of the visitor's; their names.
+
+    All of them together may take as long as a run. Raises LimitError before anything is written.
+    """
+    _check_limits(board, corpus, racers)
+    board.admit(owner)
+    folders: list[Path] = []
+    try:
+        for settings in racers:
+            folder = new_run_folder(f"{stem}-{settings.model.cell}")
+            create_run(folder, corpus, settings)
+            folders.append(folder)
+        first, *others = folders
+        write_race(first, Race(equal, tuple(folder.name for folder in folders)))
+        budget = sum(_guessed_seconds(corpus, settings) for settings in racers)
+        board.start(first, owner, budget, others=tuple(others))
+    except CharlmError:  # another click was faster, or the disk is full
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return tuple(folder.name for folder in folders)
+
+
+def _check_limits(board: JobBoard, corpus: Corpus, together: Sequence[Plan]) -> None:
+    """Raises LimitError when a network is too large for this server, or all together take too long."""
+    limits, seconds = board.limits, sum(settings.training.seconds for settings in together)
+    for settings in together:
+        with torch.device("meta"):
+            parameters = parameter_count(CharRNN(len(corpus.vocabulary), settings.model))
+        if parameters > limits.parameters:
+            raise LimitError(say("parameter_limit"), parameters=parameters, most=limits.parameters)
+    if seconds > limits.seconds:
+        raise LimitError(say("seconds_limit"), seconds=seconds, most=limits.seconds)
+
+
+def _guessed_seconds(corpus: Corpus, settings: Plan) -> float:
+    training = settings.training
+    chars = training.steps * training.streams * training.window or training.epochs * len(corpus.train)
+    return training.seconds or chars / NOMINAL_SPEED
 
 
 # --- following and speaking -------------------------------------------------------------------------------------------

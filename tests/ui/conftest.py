@@ -162,12 +162,12 @@ def public_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
-    """start_server() is one for this test alone, which may end it."""
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """start_server(CHARLM_PUBLIC="1") is one for this test alone, which may end it."""
     servers: list[Server] = []
 
-    def start() -> Server:
-        servers.append(started(tmp_path_factory.mktemp("own")))
+    def start(**environment: str) -> Server:
+        servers.append(started(tmp_path_factory.mktemp("own"), **environment))
         wait_until_ready(servers[-1])
         return servers[-1]
 

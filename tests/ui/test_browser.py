@@ -394,3 +394,15 @@ def test_in_a_frame_with_storage_blocked(visitor: Callable[..., BrowserContext],
     expect(labelled(inside, say("run"))).to_have_value(folder.name)
     button(inside, "generate").click()
     expect(inside.get_by_text(said("wrote"))).to_be_visible()
+    go_to(inside, "tab_race")
+    inside.get_by_label(say("equal_parameters"), exact=True).check()
+    inside.get_by_label(f"number input for {say('race_steps')}").fill("50")
+    before = server.runs()
+    button(inside, "race_start").click()
+    over = re.compile(f"{said('race_won').pattern}|{said('race_close').pattern}")
+    expect(inside.locator("#race-status")).to_contain_text(over)
+    assert len(server.runs() - before) == 3
+    inside.locator("#language input").click()
+    inside.get_by_role("option", name="Français", exact=True).click()
+    expect(inside.get_by_role("button", name=say("race_start", "fr"), exact=True)).to_be_visible()
+    expect(inside.locator("#race-table")).to_contain_text(say("race_weights", "fr"))  # the race is still there

@@ -14,14 +14,16 @@ import pytest
 from fastapi.testclient import TestClient
 from gradio.routes import App
 
+from charlm.events import Finished, to_line
 from charlm.jobs import HOME, PUBLIC, JobBoard
+from charlm.log import EVENTS
 from charlm.ui.live_plot import TEMPLATE
 from charlm.ui.page import build_page
 from charlm.ui.words import LANGUAGES, say
 
 MakeRun = Callable[[str], Path]
 TOKEN = "abcdefghijklmnopqrstuvwx"
-SAID = {key: say(key) for key in ("train", "stop", "resume", "generate")}
+SAID = {key: say(key) for key in ("train", "stop", "resume", "generate", "race_start")}
 FILES = (
     "File",
     "Image",
@@ -125,8 +127,10 @@ def test_no_endpoint_is_public(wire: Wire) -> None:
 
 def test_one_poll_fills_everything_and_never_queues(wire: Wire) -> None:
     ticks = [one for one in wire.page.fns.values() if any(event == "tick" for _, event in one.targets)]
-    assert len(ticks) == 1 and ticks[0].queue is False
-    assert {"LivePlot", "Markdown", "Textbox", "Timer"} <= {type(part).__name__ for part in ticks[0].outputs}
+    timers = [part for part in wire.page.blocks.values() if isinstance(part, gr.Timer)]
+    assert len(ticks) == len(timers) >= 2 and not any(tick.queue for tick in ticks)
+    for tick in ticks:
+        assert {"LivePlot", "Markdown", "Textbox", "Timer"} <= {type(part).__name__ for part in tick.outputs}
 
 
 @pytest.mark.parametrize("name", ["tick", "stop", "resume", "select"])
@@ -171,7 +175,7 @@ def test_html_templates_hold_no_values() -> None:
 
 
 def test_only_the_plot_is_html(wire: Wire) -> None:
-    assert [type(one).__name__ for one in wire.page.blocks.values() if isinstance(one, gr.HTML)] == ["LivePlot"]
+    assert {type(one).__name__ for one in wire.page.blocks.values() if isinstance(one, gr.HTML)} == {"LivePlot"}
 
 
 # --- limits behind the doors ------------------------------------------------------------------------------------------
@@ -304,3 +308,105 @@ def test_junk_is_answered_with_an_error(wire: Wire) -> None:
 def test_half_a_character_in_a_text_is_replaced(wire: Wire, runs: Path) -> None:
     name = wire.start(pasted("half \ud83d of it\n" * 20))["data"][0]
     assert (runs / name / "text.txt").read_text("utf-8") == "half \ufffd of it\n" * 20
+
+
+# --- the race ---------------------------------------------------------------------------------------------------------
+
+
+def race(wire: Wire, settings: Mapping[str, Any], owner: str = TOKEN) -> dict[str, Any]:
+    """Start a race with some controls, by label, set to other values than the page would send."""
+    parts = wire.handler("race_start").inputs
+    assert set(settings) <= {part.label for part in parts}
+    values = [settings.get(part.label, getattr(part, "value", None)) for part in parts]
+    values[0] = owner
+    return wire.post("race_start", values)
+
+
+def race_handler(wire: Wire, name: str) -> Any:
+    """What a button of the Race tab does, or its clock ("poll"), or its list of texts ("texts")."""
+    acts = [one for one in wire.page.fns.values() if getattr(one.fn, "__module__", "") == "charlm.ui.race_tab"]
+    return next(one for one in acts if one.name == name)
+
+
+def test_a_race_is_three_runs_and_one_job(public_wire: Callable[..., Wire], runs: Path) -> None:
+    wire = public_wire(jobs=1)
+    name, names = race(wire, {say("race_seconds"): 5})["data"]
+    assert json.loads(names)[0] == name and {path.name for path in runs.iterdir()} == set(json.loads(names))
+    assert len(wire.board.jobs) == 1 and all(map(wire.board.is_active, json.loads(names)))
+    assert "at most 1 are allowed" in race(wire, {say("race_seconds"): 5})["error"]
+    assert "at most 1 are allowed" in wire.start({"Steps": 5})["error"]
+    assert "data" in race(wire, {say("race_equal"): "parameters", say("race_steps"): 50}, owner="somebody-else-1234")
+
+
+RACES_REFUSED: list[tuple[dict[str, Any], dict[str, float], str]] = [
+    ({say("race_seconds"): 10}, {"seconds": 29.0}, "30 seconds are more than the 29"),
+    ({say("race_seconds"): 1e9}, {}, "greater than maximum"),
+    ({say("race_steps"): 1e9}, {}, "greater than maximum"),
+    ({say("race_equal"): "parameters", say("race_parameters"): 100_000}, {"parameters": 50_000}, "at most 50,000"),
+    ({say("race_parameters"): 10**9}, {}, "not in the list of choices"),
+    ({say("race_equal"): "luck"}, {}, "not in the list of choices"),
+    ({say("race_text"): "../../etc/passwd"}, {}, "not in the list of choices"),
+    ({say("race_text"): "run:comedy-lstm"}, {}, "not in the list of choices"),  # it was not offered to this session
+    ({say("seed"): -5}, {}, "less than minimum"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "limits", "sentence"), RACES_REFUSED, ids=lambda value: str(value)[:40])
+def test_a_race_that_is_refused_leaves_nothing_behind(
+    settings: dict[str, Any], limits: dict[str, float], sentence: str, public_wire: Callable[..., Wire], runs: Path
+) -> None:
+    wire = public_wire(**limits)
+    assert sentence in race(wire, settings)["error"]
+    assert list(runs.iterdir()) == [] and wire.board.jobs == {}
+
+
+def test_a_stranger_sees_and_stops_no_race_of_others(public_wire: Callable[..., Wire], make_run: MakeRun) -> None:
+    make_run("moliere-lstm")
+    wire = public_wire()
+    name, names = race(wire, {say("race_seconds"): 5})["data"]
+    stranger = Wire(wire.page, wire.board)
+    for guess in (name[:-1], name.upper(), json.loads(names)[1], "moliere-lstm", "../" + name, "", None, 5, [name]):
+        plot = stranger.post_to(race_handler(wire, "poll"), [guess, "en", "nats"])["data"][1]
+        assert plot["run"] == ""
+        stranger.post_to(race_handler(wire, "end"), [guess, "en"])
+        assert "error" in stranger.post_to(race_handler(wire, "go_on"), [guess, TOKEN, "en"])
+    assert all(map(wire.board.is_active, json.loads(names)))
+    assert wire.post_to(race_handler(wire, "poll"), [name, "en", "nats"])["data"][1]["run"] == name
+    wire.post_to(race_handler(wire, "end"), [name, "en"])
+    eventually_over(wire.board, name)
+
+
+def eventually_over(board: JobBoard, run: str) -> None:
+    end = time.monotonic() + 30
+    while board.is_active(run):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_the_texts_of_ones_own_runs_can_race(public_wire: Callable[..., Wire], runs: Path, make_run: MakeRun) -> None:
+    """Only of those that this browser remembers, and only for the session that they were offered to."""
+    wire = public_wire()
+    mine, theirs = (make_run(f"tiny-{letter * 32}").name for letter in "ab")
+    config = json.loads((runs / theirs / "config.json").read_text("utf-8"))
+    config["corpus"]["digest"] = "another text"
+    (runs / theirs / "config.json").write_text(json.dumps(config), "utf-8")
+    offered = wire.post_to(race_handler(wire, "texts"), [json.dumps([mine]), "comedy-en", "en"])["data"][0]["choices"]
+    values = [value for _, value in offered]
+    assert f"run:{mine}" in values and f"run:{theirs}" not in values
+    name = race(wire, {say("race_text"): f"run:{mine}", say("race_seconds"): 5})["data"][0]
+    assert (runs / name / "text.txt").read_bytes() == (runs / mine / "text.txt").read_bytes()
+    assert "not in the list" in race(wire, {say("race_text"): f"run:{theirs}"}, owner="somebody-else-1234")["error"]
+
+
+def test_a_race_goes_on_without_those_that_have_ended(wire: Wire, runs: Path) -> None:
+    name, names = race(wire, {say("race_seconds"): 5})["data"]
+    ended, *others = json.loads(names)
+    wire.post_to(race_handler(wire, "end"), [name, "en"])
+    eventually_over(wire.board, name)
+    (runs / ended / EVENTS).write_text(to_line(Finished(5, "budget", 5.0)), "utf-8")
+    assert wire.post_to(race_handler(wire, "go_on"), [name, TOKEN, "en"])["data"] == [name]
+    assert [wire.board.is_active(run) for run in (ended, *others)] == [False, True, True]
+    timer, start, stop, resume = wire.post_to(race_handler(wire, "poll"), [name, "en", "nats"])["data"][-4:]
+    assert (timer["active"], start["interactive"], stop["interactive"], resume["interactive"]) == (
+        True, False, True, False,
+    )  # fmt: skip

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 import tiny
 
-from charlm.checkpoint import NAME, checked_name
+from charlm.checkpoint import NAME, checked_name, read_config
 from charlm.errors import CharlmError, CheckpointError, LimitError
 from charlm.jobs import JobBoard
 from charlm.log import EVENTS
+from charlm.racing import CELLS, Race, read_race
 from charlm.recipes import Plan
 from charlm.ui import runs as module
 from charlm.ui.runs import (
     Follower,
     Recent,
+    begin_race,
     begin_run,
     folder_of,
     new_run_folder,
@@ -199,6 +201,47 @@ def test_two_clicks_at_the_same_time_leave_no_stray_folder(
     monkeypatch.setattr(board, "admit", lambda owner: next(calls)(owner))
     with pytest.raises(LimitError):
         begin(board)
+    assert [path.name for path in runs.iterdir()] == [first]
+
+
+def begin_a_race(board: JobBoard, **given: float) -> tuple[str, ...]:
+    racers = [Plan(*tiny.settings(cell=cell, **given), recipe="") for cell in CELLS]
+    return begin_race(board, "me", "tiny", tiny.corpus(), racers, "seconds")
+
+
+def test_a_race_begins(board: JobBoard, runs: Path) -> None:
+    names = begin_a_race(board)
+    assert names == ("tiny-rnn", "tiny-gru", "tiny-lstm")
+    assert [read_config(runs / name).model.cell for name in names] == list(CELLS)
+    assert all(board.view(name).state == "running" for name in names) and len(board.jobs) == 1
+    assert read_race(runs / names[0]) == Race("seconds", names)
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked", "sentence"),
+    [
+        ({"parameters": 1000}, {"hidden_size": 64}, "parameters; at most 1,000 are allowed here"),
+        ({"seconds": 60.0}, {"seconds": 21.0}, "63 seconds are more than the 60 that a run may take here"),
+        ({"jobs": 0}, {}, "You have 0 runs under way; at most 0 are allowed"),
+    ],
+)
+def test_a_race_keeps_to_the_limits_of_a_run(
+    limits: dict[str, float], asked: dict[str, float], sentence: str, make_board: MakeBoard, runs: Path
+) -> None:
+    with pytest.raises(LimitError, match=sentence):
+        begin_a_race(make_board(**limits), **asked)
+    assert list(runs.iterdir()) == []
+
+
+def test_a_race_that_finds_no_room_leaves_nothing(
+    make_board: MakeBoard, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = make_board(jobs=1)
+    first = begin(board)
+    calls = iter([lambda owner: None, board.admit])
+    monkeypatch.setattr(board, "admit", lambda owner: next(calls)(owner))
+    with pytest.raises(LimitError):
+        begin_a_race(board)
     assert [path.name for path in runs.iterdir()] == [first]
 
 

@@ -119,4 +119,58 @@ WORDS = {
     "brief": "{seconds} s",
     "too_large": "The file is larger than the {most} that are taken here. Use a part of it.",
     "as_pasted": "pasted text",
+    # the race
+    "tab_race": "Race",
+    "race_about": "An RNN, a GRU and an LSTM learn the same text. Do the gates pay?",
+    "race_text": "What they learn",
+    "race_text_info": "The toy texts need memory: toy-promise one letter over twelve signs, toy-brackets a stack, toy-sums two numbers.",
+    "race_text_of": "{title} (as {run} learned it)",
+    "race_equal": "What is equal",
+    "equal_seconds": "Seconds",
+    "equal_parameters": "Parameters and steps",
+    "race_seconds": "Seconds for each",
+    "race_seconds_info": "They take turns: in all it lasts three times as long, and a little more",
+    "race_parameters": "Parameters of each",
+    "race_steps": "Steps of each",
+    "race_seed_info": "of the first weights and of the order of the text; another one shows what is luck",
+    "race_start": "Start the race",
+    "race_idle": "Choose a text and press **Start the race**.",
+    "race_empty": "Here three losses will fall, on text that none of the three has seen.",
+    "race_x": "seconds of training, each",
+    "race_running": "**{cell}** leads with {loss:.3f}{rest} · about {left} to go",
+    "race_evaluating": "All have used their budget; evaluating …",
+    "race_diverged": "{cell} fell apart: {advice}",
+    "race_stopped": "Stopped. Each keeps what it has learned; Resume goes on with the race.",
+    "race_won": "**{cell}** wins with {loss:.4f} nats per character (stream); {second} has {other:.4f}.",
+    "race_close": "Too close to call: {cell} {loss:.4f}, {second} {other:.4f} nats per character (stream). Another seed may turn them round.",
+    "race_gates": "Gates pay here: {gap:.3f} better than the RNN.",
+    "race_no_gates": "Gates do not pay here: the RNN is {gap:.3f} better.",
+    "race_stream": "Final loss, stream",
+    "race_cold": "Final loss, cold-256",
+    "race_best": "Best evaluation on the way",
+    "race_speed": "Characters a second",
+    "race_weights": "Parameters",
+    "race_hidden": "Hidden units",
+    "race_taken": "Steps",
+    "race_used": "Seconds",
+    "race_sample": "{cell} at step {step:,}, seed {seed}",
+    "race_same": "The same for all: {streams} streams, windows of {window} characters, seed {seed}.",
+    "race_machine": "Threads: {threads}, numbers: {precision}.",
+    "race_own": "Fitted to each cell ({cells}): {what}.",
+    "race_fair": (
+        "**Why it is fair.** All three read the same text in the same order, from the same seed, and are checked on the"
+        " same last tenth. They take turns on the same cores, a fraction of a second each, whoever is furthest behind"
+        " first: no clock runs while another one learns, and whatever else this machine does disturbs all three alike."
+        " Learning rates and dropout are those that **Train** would choose for each cell."
+    ),
+    "race_fair_seconds": (
+        "Each has the same seconds, and the size that suits its cell in that time; evaluating and saving do not count."
+        " Gates cost time, so a cell that has more of them may read less: that is part of the race. How fast a cell is"
+        " depends on this program and this machine, too."
+    ),
+    "race_fair_parameters": (
+        "Each takes the same steps, so all read the same characters, and each is as wide as comes nearest to the number"
+        " of parameters. Seconds are shown, but do not count."
+    ),
+    "race_luck": "One race is one seed: a difference below {luck:.2f} may be luck.",
 }
