@@ -54,6 +54,7 @@ def generate_tab(board: JobBoard, visit: Visit) -> None:
     with labels.made(gr.Tab, {"label": "tab_generate"}, id="generate") as tab, gr.Row():
         with gr.Column(scale=2, min_width=320):
             desk = _desk(board, labels)
+            offered = gr.State("")  # the watched run that was chosen here by itself, once
         with gr.Column(scale=3, min_width=320):
             with gr.Row():
                 write = labels.made(gr.Button, {"value": "generate"}, variant="primary", min_width=90)
@@ -76,7 +77,6 @@ def generate_tab(board: JobBoard, visit: Visit) -> None:
     visit.language.change(**about)
     chosen = desk.cell.input(acts.choose_cell, [desk.cell, desk.run, visit.runs], desk.run, **QUIET)
     chosen.then(**about)
-    offered = gr.State("")  # the watched run that was chosen here by itself, once
     for opened in (tab.select, visit.recalled.then):
         inputs = [visit.runs, desk.run, visit.run, offered, visit.language]
         opened(acts.refresh, inputs, [desk.run, *known, offered], **QUIET)

@@ -266,7 +266,8 @@ def _terms(board: JobBoard, labels: Labels) -> tuple[Terms, gr.Markdown]:
     steps = labels.made(gr.Slider, said, minimum=50, maximum=MOST_STEPS, value=STEPS, step=50, visible=False)
     said = {"label": "seed", "info": "race_seed_info"}
     seed = labels.made(gr.Number, said, value=0, minimum=0, maximum=2**31 - 1, precision=0)
-    fair = gr.Markdown(fair_view("seconds"), elem_classes="race-fair")
+    with labels.made(gr.Accordion, {"label": "race_why"}, open=False):
+        fair = gr.Markdown(fair_view("seconds"), elem_classes="race-fair")
     return Terms(text, equal, seconds, parameters, steps, seed), fair
 
 
@@ -284,7 +285,7 @@ def _what_is_asked(equal: str) -> list[Any]:
 def _track(labels: Labels) -> Track:
     """All but the samples is shown where this is called; those are rendered where there is room for them."""
     with gr.Row():
-        race = labels.made(gr.Button, {"value": "race_start"}, variant="primary", min_width=90)
+        race = labels.made(gr.Button, {"value": "race_start"}, variant="primary", min_width=170)
         stop = labels.made(gr.Button, {"value": "stop"}, interactive=False, min_width=90)
         resume = labels.made(gr.Button, {"value": "resume"}, interactive=False, min_width=90)
     status = gr.Markdown(say("race_idle"), elem_id="race-status")
@@ -295,7 +296,7 @@ def _track(labels: Labels) -> Track:
     shared = gr.Markdown(elem_id="race-shared")
     samples = tuple(
         gr.Textbox(
-            label=cell.upper(), lines=6, max_lines=12, interactive=False, elem_classes="written", min_width=280,
+            label=cell.upper(), lines=8, max_lines=8, interactive=False, elem_classes="written", min_width=280,
             render=False,
         )
         for cell in CELLS

@@ -169,6 +169,12 @@ def test_the_page_tells_no_names(public_wire: Callable[..., Wire], make_run: Mak
     assert "moliere-lstm" not in config and str(runs) not in config
 
 
+def test_tabs_hold_nothing_but_tabs(wire: Wire) -> None:
+    """Gradio counts whatever else stands there, a State even, and then shows the tabs after it twice."""
+    for tabs in [one for one in wire.page.blocks.values() if isinstance(one, gr.Tabs)]:
+        assert {type(child) for child in tabs.children} == {gr.Tab}
+
+
 def test_html_templates_hold_no_values() -> None:
     """They are evaluated as code by the browser."""
     assert not any(mark in TEMPLATE for mark in ("${", "{{", "`", "\\"))

@@ -121,7 +121,8 @@ WORDS = {
     "as_pasted": "pasted text",
     # the race
     "tab_race": "Race",
-    "race_about": "An RNN, a GRU and an LSTM learn the same text. Do the gates pay?",
+    "race_about": "An RNN, a GRU and an LSTM learn the same text, in the same order, in turns on the same cores. Do the gates pay?",
+    "race_why": "Why it is fair",
     "race_text": "What they learn",
     "race_text_info": "The toy texts need memory: toy-promise one letter over twelve signs, toy-brackets a stack, toy-sums two numbers.",
     "race_text_of": "{title} (as {run} learned it)",
@@ -158,7 +159,7 @@ WORDS = {
     "race_machine": "Threads: {threads}, numbers: {precision}.",
     "race_own": "Fitted to each cell ({cells}): {what}.",
     "race_fair": (
-        "**Why it is fair.** All three read the same text in the same order, from the same seed, and are checked on the"
+        "All three read the same text in the same order, from the same seed, and are checked on the"
         " same last tenth. They take turns on the same cores, a fraction of a second each, whoever is furthest behind"
         " first: no clock runs while another one learns, and whatever else this machine does disturbs all three alike."
         " Learning rates and dropout are those that **Train** would choose for each cell."

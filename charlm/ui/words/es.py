@@ -121,7 +121,8 @@ WORDS = {
     "as_pasted": "texto pegado",
     # the race
     "tab_race": "Carrera",
-    "race_about": "Una RNN, una GRU y una LSTM aprenden el mismo texto. ¿Valen la pena las puertas?",
+    "race_about": "Una RNN, una GRU y una LSTM aprenden el mismo texto, en el mismo orden, por turnos en los mismos núcleos. ¿Valen la pena las puertas?",
+    "race_why": "Por qué es justa",
     "race_text": "Qué aprenden",
     "race_text_info": "Los textos toy exigen memoria: toy-promise una letra durante doce signos, toy-brackets una pila, toy-sums dos números.",
     "race_text_of": "{title} (como lo aprendió {run})",
@@ -158,7 +159,7 @@ WORDS = {
     "race_machine": "Hilos: {threads}, números: {precision}.",
     "race_own": "Ajustado a cada celda ({cells}): {what}.",
     "race_fair": (
-        "**Por qué es justa.** Las tres leen el mismo texto en el mismo orden, con la misma semilla, y se comprueban con"
+        "Las tres leen el mismo texto en el mismo orden, con la misma semilla, y se comprueban con"
         " la misma última décima parte. Se turnan en los mismos núcleos, una fracción de segundo cada vez, primero la"
         " más atrasada: ningún reloj corre mientras aprende otra, y lo que haga además esta máquina estorba a las tres"
         " por igual. Las tasas de aprendizaje y el dropout son los que **Entrenar** elegiría para cada celda."

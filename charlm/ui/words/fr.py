@@ -121,7 +121,8 @@ WORDS = {
     "as_pasted": "texte collé",
     # the race
     "tab_race": "Course",
-    "race_about": "Un RNN, un GRU et un LSTM apprennent le même texte. Les portes en valent-elles la peine ?",
+    "race_about": "Un RNN, un GRU et un LSTM apprennent le même texte, dans le même ordre, chacun son tour sur les mêmes cœurs. Les portes en valent-elles la peine ?",
+    "race_why": "Pourquoi c’est équitable",
     "race_text": "Ce qu’ils apprennent",
     "race_text_info": "Les textes toy demandent de la mémoire : toy-promise une lettre pendant douze signes, toy-brackets une pile, toy-sums deux nombres.",
     "race_text_of": "{title} (comme {run} l’a appris)",
@@ -158,7 +159,7 @@ WORDS = {
     "race_machine": "Fils d’exécution : {threads}, nombres : {precision}.",
     "race_own": "Adapté à chaque cellule ({cells}) : {what}.",
     "race_fair": (
-        "**Pourquoi c’est équitable.** Tous les trois lisent le même texte dans le même ordre, avec la même graine, et"
+        "Tous les trois lisent le même texte dans le même ordre, avec la même graine, et"
         " sont vérifiés sur le même dernier dixième. Ils passent chacun leur tour sur les mêmes cœurs, une fraction de"
         " seconde à la fois, le plus en retard d’abord : aucune horloge ne tourne pendant qu’un autre apprend, et tout"
         " ce que cette machine fait d’autre gêne les trois pareillement. Taux d’apprentissage et dropout sont ceux que"

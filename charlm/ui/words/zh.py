@@ -119,7 +119,8 @@ WORDS = {
     "as_pasted": "粘贴的文本",
     # the race
     "tab_race": "赛跑",
-    "race_about": "RNN、GRU 和 LSTM 学同一篇文本。门控值得吗？",
+    "race_about": "RNN、GRU 和 LSTM 按同样的次序学同一篇文本，在同样的处理器核上轮流学。门控值得吗？",
+    "race_why": "为什么公平",
     "race_text": "学什么",
     "race_text_info": "名为 toy 的文本需要记忆：toy-promise 要隔十二个符号记住一个字母，toy-brackets 要用栈，toy-sums 要记住两个数。",
     "race_text_of": "{title}（{run} 学过的）",
@@ -156,7 +157,7 @@ WORDS = {
     "race_machine": "线程：{threads}，数值：{precision}。",
     "race_own": "按单元选定（{cells}）：{what}。",
     "race_fair": (
-        "**为什么公平**：三个网络从同一个种子出发，按同样的次序读同一篇文本，并用同样的最后十分之一来检验。"
+        "三个网络从同一个种子出发，按同样的次序读同一篇文本，并用同样的最后十分之一来检验。"
         "它们在同样的处理器核上轮流学习，每次不到一秒，落后最多的先来：别的网络学习时，谁的时钟都不走；"
         "这台机器上的其他事情对三者的干扰也一样。学习率和 dropout 是“**训练**”会为各个单元选的。"
     ),
