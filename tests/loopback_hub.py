@@ -106,6 +106,7 @@ class Fault:
     hang: bool = False
     drop: bool = False
     after: bool = False  # the request is carried out, only its answer is lost
+    first: Callable[[], object] | None = None  # something that happens just before it is carried out as usual
     times: int = 1
 
     def fits(self, method: str, path: str) -> bool:
@@ -224,6 +225,9 @@ class Exchange(BaseHTTPRequestHandler):
         self.token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         about = self.body[:2000].decode(errors="replace") if "json" in self.headers.get("Content-Type", "") else ""
         fault = self._note(Call(self.server_name, self.command, self.path, self.token, about, dict(self.headers)))
+        if fault is not None and fault.first:
+            fault.first()
+            fault = None
         if fault is None:
             return self._carry_out()
         if fault.after:

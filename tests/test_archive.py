@@ -226,16 +226,27 @@ def many(good: Path, path: Path) -> Path:
     return zipped(path, {**run_files(good), **{f"run/{i}": b"" for i in range(10_000)}})
 
 
-def announcing(entries: int, directory: int, before: bytes = b"") -> Callable[[Path, Path], Path]:
-    """A good zip whose last record announces something else; `before` it lies the mark of a 64-bit directory."""
+def announcing(entries: int, directory: int) -> Callable[[Path, Path], Path]:
+    """A good zip whose last record announces something else."""
 
     def write(good: Path, path: Path) -> Path:
         data = zipped(path, run_files(good)).read_bytes()
         end = archive.END.pack(b"PK\5\6", 0, 0, entries, entries, directory, 0, 0)
-        path.write_bytes(data[:-22] + before + end)
+        path.write_bytes(data[:-22] + end)
         return path
 
     return write
+
+
+def behind_64_bits(good: Path, path: Path) -> Path:
+    """Ten thousand files in a 64-bit directory, and a last record that says five."""
+    data = many(good, path).read_bytes()
+    *_, entries, size, place, _ = archive.END.unpack(data[-22:])
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, entries, entries, size, place)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(data) - 22, 1)
+    end = archive.END.pack(b"PK\5\6", 0, 0, 5, 5, 300, 0xFFFFFFFF, 0)
+    path.write_bytes(data[:-22] + record + locator + end)
+    return path
 
 
 def with_comment(good: Path, path: Path) -> Path:
@@ -286,7 +297,7 @@ HOSTILE: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     "ten thousand files": (many, "at most"),
     "a huge number of files announced": (announcing(0xFFFF, 1 << 20), "at most"),
     "a huge directory announced": (announcing(5, 0xFFFFFFFF), "at most"),
-    "a 64-bit directory": (announcing(5, 300, b"PK\6\7" + bytes(16)), "no zip file"),
+    "a 64-bit directory": (behind_64_bits, "no zip file"),
     "a comment": (with_comment, "no zip file"),
     "a bomb": (bomb, "README.md has 1,048,577 bytes"),
     "a size that is a lie": (lying, "no zip file"),

@@ -376,6 +376,17 @@ def test_when_only_the_answer_is_lost_the_commit_is_not_made_twice(run: Path, hu
     assert len(hub.commits(REPO)) == 2 and done.tag in hub.repositories["models", REPO].tags
 
 
+def test_what_another_pushes_meanwhile_is_not_lost(run: Path, hub: LoopbackHub) -> None:
+    an_older_version(hub, run)
+    repository = hub.repositories["models", REPO]
+    theirs = {**repository.revisions[repository.head].files, "theirs.md": hub.entry("theirs.md", b"x")}
+    hub.fault(*WAY_OUT["commit"], first=lambda: repository.commit(theirs, "theirs"))
+    assert refused(lambda: push_run(run, REPO, ALICE)).code == "changed"
+    assert hub.commits(REPO)[-1] == "theirs"
+    push_run(run, REPO, ALICE)
+    assert hub.files(REPO)["theirs.md"] == b"x"
+
+
 def test_a_token_that_may_only_read_is_told(run: Path, hub: LoopbackHub) -> None:
     an_older_version(hub, run)
     assert refused(lambda: push_run(run, REPO, READER)).code == "forbidden"
