@@ -22,7 +22,7 @@ import plotly
 
 PLOTLY_SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 DRAW = Path(__file__).with_suffix(".js").read_text("utf-8")
-TEMPLATE = '<div class="live-plot" role="img" style="width:100%;height:400px"></div>'
+TEMPLATE = '<div class="live-plot" role="figure" style="width:100%;height:400px"></div>'
 
 
 class LivePlot(gr.HTML):

@@ -39,6 +39,7 @@ def theme() -> gr.themes.Base:
         block_info_text_color_dark="*neutral_300",
         input_background_fill="white",
         input_background_fill_dark="#171412",
+        input_border_width="1px",
         input_border_color="*neutral_300",
         input_border_color_dark="#4a433f",
         input_border_color_focus=ACCENT,

@@ -44,7 +44,19 @@ RECALL = """() => {
     } catch (error) { return ['', '', '', spoken]; }
 }""".replace("LANGUAGES", json.dumps(list(LANGUAGES)))
 CHOOSE = "(language) => { try { localStorage.setItem('charlm.language', language); } catch (error) { /* blocked */ } }"
-SPOKEN = {one: {"title": say("page_title", one), "too_large": say("too_large", one)} for one in LANGUAGES}
+GRADIO_NAMES = {  # what Gradio's names for screen readers begin with, in English alone -> what the page says
+    "Click to upload or drop files": "label_upload", "Copy": "label_copy", "Gradio footer navigation": "label_footer",
+    "Reset to default value": "label_reset", "number input for ": "label_number", "range slider for ": "label_slider",
+}  # fmt: skip
+SPOKEN = {
+    one: {
+        "title": say("page_title", one),
+        "too_large": say("too_large", one),
+        "done": say("done", one),
+        "names": {start: say(key, one) for start, key in GRADIO_NAMES.items()} if one != "en" else {},
+    }
+    for one in LANGUAGES
+}
 SPEAK = (Path(__file__).parent / "speak.js").read_text("utf-8").replace("WORDS[", f"({json.dumps(SPOKEN)})[")
 
 

@@ -48,6 +48,13 @@ SHOWN = """() => [...document.querySelectorAll('body *')].filter(one => one.chec
     one.ariaLabel, one.title, one.placeholder, one.dataset?.title
 ]).filter(Boolean).map(one => one.trim())"""
 GRADIO = ("Drop File Here", "- or -", "Click to Upload", "Clear", "Copy", "Settings", "Built with Gradio", "Error")
+GRADIO += (
+    "Click to upload or drop files",
+    "Reset to default value",
+    "number input for {name}",
+    "range slider for {name}",
+)
+GRADIO += ("Gradio footer navigation", "Close", "Remove this file", "Processing", "Waiting")
 PLOTLY = ("Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes", "Download plot as a PNG")
 Visitor = Callable[..., BrowserContext]
 

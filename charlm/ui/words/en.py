@@ -174,4 +174,11 @@ WORDS = {
         " of parameters. Seconds are shown, but do not count."
     ),
     "race_luck": "One race is one seed: a difference below {luck:.2f} may be luck.",
+    "done": "Done",
+    "label_upload": "Choose a file or drop it here",
+    "label_copy": "Copy",
+    "label_footer": "About this page",
+    "label_reset": "Back to the default",
+    "label_number": "{name}: number",
+    "label_slider": "{name}: slider",
 }

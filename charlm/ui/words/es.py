@@ -174,6 +174,13 @@ WORDS = {
         " número de parámetros. Los segundos se muestran, pero no cuentan."
     ),
     "race_luck": "Una carrera es una semilla: una diferencia menor de {luck:.2f} puede ser suerte.",
+    "done": "Hecho",
+    "label_upload": "Elige un archivo o suéltalo aquí",
+    "label_copy": "Copiar",
+    "label_footer": "Sobre esta página",
+    "label_reset": "Volver al valor inicial",
+    "label_number": "{name}: número",
+    "label_slider": "{name}: deslizador",
 }
 
 # knob -> its name, and what it is

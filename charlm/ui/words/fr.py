@@ -175,6 +175,13 @@ WORDS = {
         " du nombre de paramètres. Les secondes sont montrées, mais ne comptent pas."
     ),
     "race_luck": "Une course, c’est une seule graine : une différence sous {luck:.2f} peut être due au hasard.",
+    "done": "Terminé",
+    "label_upload": "Choisissez un fichier ou déposez-le ici",
+    "label_copy": "Copier",
+    "label_footer": "À propos de cette page",
+    "label_reset": "Revenir à la valeur initiale",
+    "label_number": "{name} : nombre",
+    "label_slider": "{name} : curseur",
 }
 
 # knob -> its name, and what it is

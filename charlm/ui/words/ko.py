@@ -174,6 +174,13 @@ WORDS = {
         " 세지 않습니다."
     ),
     "race_luck": "경주 한 번은 시드 하나입니다. {luck:.2f}보다 작은 차이는 운일 수 있습니다.",
+    "done": "완료",
+    "label_upload": "파일을 고르거나 여기에 놓으세요",
+    "label_copy": "복사",
+    "label_footer": "이 페이지에 대하여",
+    "label_reset": "기본값으로",
+    "label_number": "{name}: 숫자",
+    "label_slider": "{name}: 슬라이더",
 }
 
 # knob -> its name, and what it is

@@ -167,6 +167,13 @@ WORDS = {
     ),
     "race_fair_parameters": ("每个网络走同样多的步，所以读的字符相同；宽度取最接近该参数量的。秒数会显示，但不计。"),
     "race_luck": "一场比赛只是一个种子：小于 {luck:.2f} 的差别可能是运气。",
+    "done": "完成",
+    "label_upload": "选择文件，或拖到这里",
+    "label_copy": "复制",
+    "label_footer": "关于本页",
+    "label_reset": "恢复默认值",
+    "label_number": "{name}：数值",
+    "label_slider": "{name}：滑块",
 }
 
 # knob -> its name, and what it is
