@@ -24,17 +24,21 @@ def generate(folded: Folded, vocabulary: Vocabulary, prompt: str, config: Sample
     An empty prompt stands at the beginning of a line. Characters that the vocabulary does not know are replaced
     (`Vocabulary.encode_prompt` names them).
     """
+    for char, _ in draws(folded, vocabulary, prompt, config):
+        yield vocabulary.symbols[char]
+
+
+def draws(folded: Folded, vocabulary: Vocabulary, prompt: str, config: SampleConfig) -> Iterator[tuple[int, Floats]]:
+    """What `generate` draws: the id of each character, and the (V,) logits that it was drawn from."""
     stepper = Stepper(folded)
     ids = vocabulary.encode_prompt(prompt).ids or vocabulary.encode_prompt("\n").ids
     for char in ids[:-1]:
         stepper.step(char)
-    char, symbols, never = ids[-1], vocabulary.symbols, vocabulary.unknown_id
-    for uniform in islice(uniforms(config.seed), config.length):
-        logits = stepper.step(char)  # (V,), ours
-        if never is not None:
-            logits[never] = -np.inf
-        char = _picked(logits, config, uniform)
-        yield symbols[char]
+    char, dice = ids[-1], uniforms(config.seed)
+    for uniform in islice(dice, config.length):
+        logits = stepper.step(char)  # (V,)
+        char = next_id(logits, config, uniform, vocabulary.unknown_id)
+        yield char, logits
 
 
 def uniforms(seed: int) -> Iterator[float]:
@@ -59,6 +63,20 @@ def _picked(logits: Floats, config: SampleConfig, uniform: float) -> int:
     totals = np.add.accumulate(weights)  # (V,)
     picked = int(totals.searchsorted(uniform * totals[-1], "right"))
     return picked if picked < len(weights) and weights[picked] else _last_possible(weights)
+
+
+def chances(logits: Floats, config: SampleConfig, never: int | None = None) -> Floats:
+    """The probabilities (V,) with which `next_id` picks each character out of (V,) logits."""
+    if config.temperature == 0:
+        weights = np.zeros_like(logits)
+        weights[next_id(logits, config, 0.0, never)] = 1
+        return weights
+    if never is not None:
+        logits = logits.copy()
+        logits[never] = -np.inf
+    weights = distribution(logits, config)  # (V,)
+    weights /= weights.sum()
+    return weights
 
 
 def distribution(logits: Floats, config: SampleConfig) -> Floats:

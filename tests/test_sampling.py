@@ -12,7 +12,7 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from charlm.config import ModelConfig, SampleConfig
 from charlm.model import CharRNN
-from charlm.sampling import distribution, generate, next_id, uniforms
+from charlm.sampling import chances, distribution, draws, generate, next_id, uniforms
 from charlm.stepping import Folded, Stepper, fold
 from charlm.vocabulary import UNKNOWN, Vocabulary
 
@@ -209,3 +209,33 @@ def test_text_of_a_trained_network_is_like_its_text() -> None:
     sampled = written(fold(trainer.model), "", vocabulary, temperature=0.5)
     assert sampled == text[:60]
     assert math.exp(-trainer.best) > 0.9
+
+
+# --- what a draw was made from ---
+
+
+@pytest.mark.parametrize("given", [{}, {"temperature": 0.4}, {"top_k": 3}, {"top_p": 0.7}, {"top_k": 4, "top_p": 0.8}])
+@pytest.mark.parametrize("never", [None, 2])
+def test_chances_are_the_shares_of_even_draws(given: dict[str, float], never: int | None) -> None:
+    """Many uniform numbers, evenly spaced: how often each character comes out."""
+    values, many = logits(6, scale=1.5), 20_000
+    drawn = [next_id(values, config(**given), (i + 0.5) / many, never) for i in range(many)]
+    counted = np.bincount(drawn, minlength=6) / many
+    found = chances(values, config(**given), never)
+    assert found == pytest.approx(counted, abs=1e-3) and found.sum() == pytest.approx(1)
+    assert never is None or found[never] == 0
+
+
+def test_without_temperature_one_character_has_every_chance() -> None:
+    values = np.array([1.0, 5.0, 3.0, 5.5], np.float32)
+    assert chances(values, config(temperature=0.0)).tolist() == [0, 0, 0, 1]
+    assert chances(values, config(temperature=0.0), never=3).tolist() == [0, 1, 0, 0]
+
+
+def test_draws_tell_what_generate_writes_and_the_logits_behind_it() -> None:
+    folded, settings = fold(network()), config(length=30, seed=5)
+    ids, rows = zip(*draws(folded, SYMBOLS, "ab", settings), strict=True)
+    assert "".join(SYMBOLS.symbols[i] for i in ids) == "".join(generate(folded, SYMBOLS, "ab", settings))
+    stepper = Stepper(folded)
+    forced = [stepper.step(i) for i in [*SYMBOLS.encode("ab").tolist(), *ids]]
+    assert np.array_equal(np.stack(rows), np.stack(forced[1:-1]))

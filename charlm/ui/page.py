@@ -5,6 +5,9 @@ from typing import Any
 import gradio as gr
 
 from charlm.jobs import JobBoard
+from charlm.ui import next_bars, written_text
+from charlm.ui.desk import Speakers
+from charlm.ui.generate_call import offer_generate
 from charlm.ui.generate_tab import generate_tab
 from charlm.ui.labels import Labels
 from charlm.ui.live_plot import serve_plotly
@@ -22,15 +25,16 @@ def build_page(board: JobBoard) -> gr.Blocks:
     """The page, ready to be launched."""
     serve_plotly()
     with gr.Blocks(title=say("page_title"), delete_cache=DELETE_UPLOADS, analytics_enabled=False) as page:
-        labels = Labels()
+        labels, speakers = Labels(), Speakers()
         with gr.Row(elem_id="top"):
             labels.made(gr.Markdown, {"value": _head}, elem_id="head")
             visit = new_visit(page, labels)
         with gr.Tabs():
             with labels.made(gr.Tab, {"label": "tab_train"}, id="train"):
                 train_tab(board, visit)
-            generate_tab(board, visit)
+            generate_tab(board, visit, speakers)
             race_tab(board, visit)
+        offer_generate(board, speakers)
         visit.language.change(labels.anew, visit.language, labels.blocks, **QUIET)
     return page
 
@@ -44,7 +48,8 @@ def launch_page(board: JobBoard, **options: Any) -> gr.Blocks:
     page = build_page(board)
     page.queue(max_size=QUEUE, default_concurrency_limit=4)
     page.launch(
-        theme=theme(), css=STYLE, max_threads=200, max_file_size=board.limits.text_bytes, run_history=False,
+        theme=theme(), css=STYLE, css_paths=[written_text.STYLE, next_bars.STYLE], max_threads=200,
+        max_file_size=board.limits.text_bytes, run_history=False,
         enable_monitoring=False, footer_links=["settings"], ssr_mode=False, mcp_server=False, show_error=False,
         share=False, **options,
     )  # fmt: skip

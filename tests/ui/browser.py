@@ -121,6 +121,11 @@ def report(page: Scope) -> Locator:
     return page.locator(".report").last
 
 
+def written(page: Scope) -> Locator:
+    """The text that a network wrote, where it is one."""
+    return page.locator("#written .paper")
+
+
 def said(key: str, language: str = "en") -> re.Pattern[str]:
     """A sentence with any values in it, as it is shown."""
     parts = re.split(r"\{[^}]*\}", WORDS[language][key].replace("**", ""))
