@@ -2,7 +2,8 @@
 
     python train.py my.txt --seconds 60            settings fit themselves to the text and the time
     python train.py comedy-en --cell gru           a built-in text; python -m charlm corpora lists them
-    python train.py --resume my-lstm --seconds 90  go on where a run stopped, or extend it
+    python train.py --resume my-lstm               go on where a run stopped
+    python train.py --resume my-lstm --seconds 90  extend it to so much in all
     python train.py my.txt --resume pulled-run     the same with a run that came from elsewhere without its text
 
 Ctrl-C saves and stops. What it writes: checkpoints/<run>/, see charlm/checkpoint.py.
@@ -16,12 +17,12 @@ import sys
 from pathlib import Path
 
 from charlm.checkpoint import TEXT, checked_name, create_run, find_run, give_text, read_config, runs_folder
-from charlm.config import ModelConfig, TextConfig, TrainConfig, add_flags, given
+from charlm.config import BUDGETS, ModelConfig, TextConfig, TrainConfig, add_flags, given
 from charlm.errors import ConfigError
 from charlm.events import Events
 from charlm.history import history_of
 from charlm.log import read_events
-from charlm.recipes import BUDGETS, RECIPES, Plan, plan, text_config
+from charlm.recipes import RECIPES, Plan, plan, text_config
 from charlm.recording import recorded, resumed
 from charlm.terminal import Progress, end_line, guarded, read_corpus, result_table, stop_on_signals
 from charlm.trainer import Trainer

@@ -363,18 +363,19 @@ def load_trainer(folder: Path, training: TrainConfig | None = None) -> tuple[Tra
             file=TRAINER,
         )
         return trainer, 0
-    log_bytes = _load_trainer_state(folder / TRAINER, trainer)
-    if training is not None:  # other settings may cure a divergence, and have patience again
-        trainer.has_diverged, trainer.stale = False, 0
+    log_bytes = _load_trainer_state(folder / TRAINER, trainer, config.training)
+    if training is not None:  # other settings may cure a divergence, have patience again, and go on after an end
+        trainer.has_diverged, trainer.stale, trainer.is_ended = False, 0, False
     return trainer, log_bytes
 
 
-def _load_trainer_state(path: Path, trainer: Trainer) -> int:
-    """Fills the trainer; returns how much of the event log it knows of."""
+def _load_trainer_state(path: Path, trainer: Trainer, before: TrainConfig) -> int:
+    """Fills the trainer of a run that had the settings `before`; returns how much of the event log it knows of."""
     data = _bounded(path, _most_trainer_bytes(trainer.model, trainer.config))
     try:
         about = json.loads(_header(data)["__metadata__"]["trainer"])
-        trainer.load_state_dict(TrainerState(safetensors.torch.load(data), about["facts"]))
+        facts = {"budget": before.budget, **about["facts"]}  # older runs did not tell their budget
+        trainer.load_state_dict(TrainerState(safetensors.torch.load(data), facts))
         return max(0, int(about["log_bytes"]))
     except (
         safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError,

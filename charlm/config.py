@@ -15,6 +15,7 @@ from charlm.errors import ConfigError
 from charlm.notes import Note, note
 
 CELLS = ("lstm", "gru", "rnn", "sigmoid")
+BUDGETS = ("seconds", "steps", "epochs")
 ENCODINGS = (
     "auto", "utf-8", "utf-16", "utf-32", "cp1252", "cp1250", "cp1251", "cp1253", "latin-1", "koi8-r",
     "shift_jis", "euc_jp", "gb18030", "big5", "cp949",
@@ -111,12 +112,17 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        budgets = [name for name in ("seconds", "steps", "epochs") if getattr(self, name)]
+        budgets = [name for name in BUDGETS if getattr(self, name)]
         if len(budgets) != 1:
             raise ConfigError(
                 "Give one budget: seconds, steps or epochs (given: {given}).",
                 knob="seconds", given=" + ".join(budgets) or note("none"),
             )  # fmt: skip
+
+    @property
+    def budget(self) -> tuple[str, float]:
+        """Which of the three it is, and how much."""
+        return next((name, float(getattr(self, name))) for name in BUDGETS if getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,22 +145,27 @@ Config = TextConfig | ModelConfig | TrainConfig | SampleConfig
 def check(config: Config) -> None:
     """Refuse a value of the wrong type or outside its limits, by name. bool is no int; an int may stand for a float."""
     for field in dataclasses.fields(config):
-        value, meta = getattr(config, field.name), field.metadata
-        fits = type(value) is field.type or (field.type is float and type(value) is int)
-        if not fits or (isinstance(value, float) and not math.isfinite(value)):
-            raise ConfigError(
-                "{knob} must be of type {type}, not {value!r}.", knob=field.name, type=type_name(field), value=value
-            )
-        if meta["choices"] and value not in meta["choices"]:
-            raise ConfigError(
-                "{knob} must be one of {choices}, not {value!r}.",
-                knob=field.name, choices=", ".join(meta["choices"]), value=value,
-            )  # fmt: skip
-        if meta["low"] is not None and not meta["low"] <= value <= meta["high"]:
-            raise ConfigError(
-                "{knob} must be between {low:,} and {high:,}, not {value:,}.",
-                knob=field.name, low=meta["low"], high=meta["high"], value=value,
-            )  # fmt: skip
+        check_value(field, getattr(config, field.name))
+
+
+def check_value(field: dataclasses.Field[Any], value: Any) -> None:
+    """Refuse a knob's value of the wrong type or outside its limits, whatever the other knobs are."""
+    meta = field.metadata
+    fits = type(value) is field.type or (field.type is float and type(value) is int)
+    if not fits or (isinstance(value, float) and not math.isfinite(value)):
+        raise ConfigError(
+            "{knob} must be of type {type}, not {value!r}.", knob=field.name, type=type_name(field), value=value
+        )
+    if meta["choices"] and value not in meta["choices"]:
+        raise ConfigError(
+            "{knob} must be one of {choices}, not {value!r}.",
+            knob=field.name, choices=", ".join(meta["choices"]), value=value,
+        )  # fmt: skip
+    if meta["low"] is not None and not meta["low"] <= value <= meta["high"]:
+        raise ConfigError(
+            "{knob} must be between {low:,} and {high:,}, not {value:,}.",
+            knob=field.name, low=meta["low"], high=meta["high"], value=value,
+        )  # fmt: skip
 
 
 def type_name(field: dataclasses.Field[Any]) -> Note:

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-Reason = Literal["budget", "patience", "diverged", "stopped"]
+Reason = Literal["budget", "patience", "diverged", "ended", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,15 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A setting of the run became another one under way; it holds for all steps after `step`."""
+
+    step: int
+    knob: str  # "learning_rate" (at its highest), or the budget: "seconds", "steps", "epochs"
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """The run folder holds all that exact resume needs from `step`."""
 
@@ -93,10 +102,10 @@ class Finished:
     advice: str = ""  # what to change, when the run diverged
 
 
-Event = Started | Step | Evaluated | Measured | Sampled | Saved | Finished
+Event = Started | Step | Evaluated | Measured | Sampled | Changed | Saved | Finished
 Events = Generator[Event, None, None]
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Started, Step, Evaluated, Measured, Sampled, Saved, Finished)
+    kind.__name__: kind for kind in (Started, Step, Evaluated, Measured, Sampled, Changed, Saved, Finished)
 }
 FIELDS = {name: {field.name: field.type for field in dataclasses.fields(kind)} for name, kind in KINDS.items()}
 

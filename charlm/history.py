@@ -8,10 +8,11 @@ kept whole, for their figures and texts; when there are too many, every second o
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from charlm.events import Evaluated, Event, Finished, Measured, Sampled, Saved, Started, Step
+from charlm.events import Changed, Evaluated, Event, Finished, Measured, Sampled, Saved, Started, Step
 
 MAX_POINTS = 600
 MAX_SAMPLES = 200
+MAX_CHANGES = 50
 
 
 @dataclass
@@ -49,6 +50,7 @@ class History:
     best: Evaluated | None = None
     measured: dict[str, float] = field(default_factory=dict)  # yardsticks and final figures by name
     samples: list[Sampled] = field(default_factory=list)
+    changes: list[Changed] = field(default_factory=list)
     finished: Finished | None = None
     saved_step: int = 0
     train: Curve = field(default_factory=Curve)
@@ -72,6 +74,8 @@ class History:
                 self.measured[event.name] = event.loss
             case Sampled():
                 self.samples = (self.samples if len(self.samples) < MAX_SAMPLES else self.samples[::2]) + [event]
+            case Changed():
+                self.changes = [*self.changes, event][-MAX_CHANGES:]
             case Saved():
                 self.saved_step = event.step
             case Finished():

@@ -1,15 +1,17 @@
 """Jobs: runs being trained here for visitors, each in a process of its own. Knows nothing of networks, and no torch.
 
-A job is "go on with this run folder": a new folder begins, a stopped one resumes. Its memory, random state, threads and
-crash are its own. What it does is read from the run's event log, by anybody; this module only knows whether it is
-waiting, running or over. The runs of a race are one job: it learns them in turns (racing.py says why).
+A job is "go on with this run folder": a new folder begins, a stopped one resumes, with other settings of training a
+finished one is extended. Its memory, random state, threads and crash are its own. What it does is read from the run's
+event log, by anybody; this module only knows whether it is waiting, running or over. The runs of a race are one job: it
+learns them in turns (racing.py says why).
 
     queued --> running --> ended            ended: over, stopped, failed or killed; the run folder says how far it got
        \\--> ended  (stop)
 
 Processes come from a fork server that has torch loaded already (spawn where there is none). A line connects the board
-with each job: a word on it means stop, and the job saves and ends between two events. When this program is gone, killed
-even, its end of the line is closed: the same word. A job that fails leaves its error on it.
+with each job; what is said on it is obeyed between two events. "pause": save and go; it can go on exactly from there.
+"end": be over now, as if the budget were used. A number: multiply the learning rate by it. When this program is gone,
+killed even, its end of the line is closed, which means pause. A job that fails leaves its error on it.
 """
 
 import atexit
@@ -26,10 +28,15 @@ from dataclasses import dataclass, field
 from multiprocessing import connection, context, get_all_start_methods, get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Literal
 
-from charlm.errors import CharlmError, LimitError
+from charlm.config import TrainConfig
+from charlm.errors import CharlmError, ConfigError, LimitError
 from charlm.notes import note
+
+if TYPE_CHECKING:
+    from charlm.trainer import Trainer
 
 JobState = Literal["queued", "running", "ended"]
 TICK_SECONDS = 0.1
@@ -39,6 +46,8 @@ PRELOADED = ["charlm.recording", "torch._dynamo"]  # a first optimizer imports t
 CANNOT_START = "The job could not be started: {reason}. Try again in some minutes."
 NO_MEMORY = "There is no memory left for this run. Use a smaller network, fewer streams or a shorter text."
 ENDED_KEPT = 256  # jobs that have ended, to tell how
+RATES = (0.01, 100.0)  # a change of the learning rate at one order
+Order = float | Literal["pause", "end"]
 Work = Callable[[Path, Callable[[], bool]], None]  # on a run, or on the first one of a race
 
 
@@ -105,6 +114,7 @@ class Job:
     folder: Path
     owner: str
     budget: float  # seconds, a guess
+    training: TrainConfig | None = None  # other settings than the run has had
     process: BaseProcess | None = None
     line: connection.Connection | None = None
     started: float = 0.0
@@ -138,7 +148,10 @@ class JobBoard:
         threading.Thread(target=self._tend, name="job-board", daemon=True).start()
         atexit.register(self.close)
 
-    def start(self, folder: Path, owner: str, budget: float = 60.0, others: tuple[Path, ...] = ()) -> None:
+    def start(
+        self, folder: Path, owner: str, budget: float = 60.0, training: TrainConfig | None = None,
+        others: tuple[Path, ...] = (),
+    ) -> None:  # fmt: skip
         """Queue the run in a folder; with `others`, the race of them all, which is one job in one place.
 
         Raises LimitError, one sentence, when the visitor or the server has enough.
@@ -150,7 +163,7 @@ class JobBoard:
                 raise LimitError("This run is being trained already.")
             self.admit(owner)
             self.jobs.pop(folder.name, None)
-            self.jobs[folder.name] = Job(folder, owner, min(budget, self.limits.seconds), others=others)
+            self.jobs[folder.name] = Job(folder, owner, min(budget, self.limits.seconds), training, others=others)
             self._start_waiting()
 
     def admit(self, owner: str) -> None:
@@ -165,17 +178,42 @@ class JobBoard:
             raise LimitError("The queue is full ({most} runs wait). Try again in some minutes.", most=self.limits.queue)
 
     def stop(self, run: str) -> None:
-        """Ask the job of a run to save and end. A waiting one ends at once, one that has ended stays so."""
+        """Ask a job to save and go. A waiting one goes at once, one that has ended stays so."""
         with self._lock:
             job = self._job_of(run)
-            if job is None or job.is_over:
-                return
-            if job.process is None:
-                job.is_over = True
-            elif not job.stopped and job.line is not None:
+            if job is not None and self._say(job, "pause"):
                 job.stopped = time.monotonic()
-                with contextlib.suppress(OSError):  # it has just ended by itself
-                    job.line.send("stop")
+
+    def end(self, run: str) -> None:
+        """Ask a job to be over now, as if its budget were used. A waiting one goes at once."""
+        with self._lock:
+            job = self._job_of(run)
+            if job is not None:
+                self._say(job, "end")
+
+    def change_rate(self, run: str, factor: float) -> None:
+        """Multiply a running job's learning rates. Raises ConfigError for a factor outside RATES."""
+        low, high = RATES
+        if not low <= factor <= high:
+            raise ConfigError(
+                "The learning rate can be multiplied by {low:g} to {high:g} at a time, not by {value:g}.",
+                knob="learning_rate", low=low, high=high, value=factor,
+            )  # fmt: skip
+        with self._lock:
+            job = self._job_of(run)
+            if job is not None and job.process is not None:
+                self._say(job, factor)
+
+    def _say(self, job: Job, order: Order) -> bool:
+        """Whether the job's process was told; a waiting job is over at a word."""
+        if job.is_over or job.stopped:
+            return False
+        if job.process is None or job.line is None:
+            job.is_over = True
+            return False
+        with contextlib.suppress(OSError):  # it has just ended by itself
+            job.line.send(order)
+        return True
 
     def view(self, run: str) -> JobView:
         """Where the job of a run stands; a run without one has ended."""
@@ -233,7 +271,7 @@ class JobBoard:
         with theirs:
             process = self._context.Process(
                 target=_run_job,
-                args=(self.work, job.folders, _threads(self.places), self.limits.memory, theirs),
+                args=(self.work, job.folders, job.training, _threads(self.places), self.limits.memory, theirs),
                 name=f"charlm-{job.folder.name}",
                 daemon=False,
             )
@@ -329,27 +367,54 @@ def _findable() -> Iterator[None]:
 # --- inside the job's process ---------------------------------------------------------------------------------------
 
 
+class Orders:
+    """What a job has been told and has not obeyed yet. A thread listens, the training asks between two events."""
+
+    def __init__(self, line: connection.Connection) -> None:
+        self._is_paused, self._others = threading.Event(), SimpleQueue[Order]()
+        threading.Thread(target=self._listen, args=(line,), name="line", daemon=True).start()
+
+    def pause(self) -> None:
+        self._is_paused.set()
+
+    def is_paused(self) -> bool:
+        return self._is_paused.is_set()
+
+    def others(self) -> Iterator[Order]:
+        """The other orders, each once."""
+        with contextlib.suppress(Empty):
+            while True:
+                yield self._others.get_nowait()
+
+    def _listen(self, line: connection.Connection) -> None:
+        """The end of the line means pause: the program that asked for the job is gone."""
+        with contextlib.suppress(EOFError, OSError):
+            while (order := line.recv()) != "pause":
+                self._others.put(order)
+        self.pause()
+
+
 def _run_job(
-    work: Work | None, folders: tuple[Path, ...], threads: int, memory: int, line: connection.Connection
-) -> None:
+    work: Work | None, folders: tuple[Path, ...], training: TrainConfig | None, threads: int, memory: int,
+    line: connection.Connection,
+) -> None:  # fmt: skip
     """What a job's process does: go on with a run, or with those of a race, until they end or it is told to."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    orders = Orders(line)
+    signal.signal(signal.SIGTERM, lambda *_: orders.pause())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal goes to the page, which asks its jobs to stop
-    threading.Thread(target=_listen, args=(line, stop), name="line", daemon=True).start()
     _bound_memory(memory)
     try:
         if work is None:
-            _train(folders, threads, stop.is_set)
+            _train(folders, training, threads, orders)
         else:
-            work(folders[0], stop.is_set)
+            work(folders[0], orders.is_paused)
     except CharlmError as error:
         _leave(line, error)
     except MemoryError:
         _leave(line, CharlmError(NO_MEMORY))
 
 
-def _train(folders: tuple[Path, ...], threads: int, is_stopped: Callable[[], bool]) -> None:
+def _train(folders: tuple[Path, ...], training: TrainConfig | None, threads: int, orders: Orders) -> None:
     import torch
 
     from charlm.racing import in_turns
@@ -357,21 +422,26 @@ def _train(folders: tuple[Path, ...], threads: int, is_stopped: Callable[[], boo
 
     torch.set_num_threads(threads)
     try:
-        with contextlib.closing(in_turns([resumed(folder) for folder in folders])) as events:
+        racers = [resumed(folder, training) for folder in folders]
+        with contextlib.closing(in_turns(racers)) as events:
             for _ in events:
-                if is_stopped():
+                if orders.is_paused():
                     break
+                for order in orders.others():
+                    for trainer, _ in racers:
+                        _obey(trainer, order)
     except RuntimeError as error:
         if not any(words in str(error) for words in ("allocate memory", "out of memory")):  # torch has no other sign
             raise
         raise MemoryError from error
 
 
-def _listen(line: connection.Connection, stop: threading.Event) -> None:
-    """Whatever comes means stop, and so does the end of the line: the program that asked for the job is gone."""
-    with contextlib.suppress(EOFError, OSError):
-        line.recv()
-    stop.set()
+def _obey(trainer: "Trainer", order: Order) -> None:
+    if order == "end":
+        trainer.end()
+        return
+    with contextlib.suppress(ConfigError):  # it would leave the limits of a learning rate
+        trainer.change_rate(float(order))
 
 
 def _leave(line: connection.Connection, error: CharlmError) -> None:

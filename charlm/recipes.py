@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from charlm.config import ModelConfig, TextConfig, TrainConfig
+from charlm.config import BUDGETS, ModelConfig, TextConfig, TrainConfig
 from charlm.corpus import Corpus
 from charlm.errors import ConfigError
 from charlm.model import GATES
@@ -19,7 +19,6 @@ from charlm.notes import Note, note
 from charlm.streams import fitted
 
 DEFAULT_SECONDS = 60.0
-BUDGETS = ("seconds", "steps", "epochs")
 
 
 @dataclass(frozen=True)

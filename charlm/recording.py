@@ -30,7 +30,7 @@ from charlm.checkpoint import (
 from charlm.config import SampleConfig, TrainConfig
 from charlm.corpora import toy_of
 from charlm.evaluation import PROTOCOLS, loss_under
-from charlm.events import Evaluated, Event, Events, Finished, Measured, Sampled, Saved, Started, Step
+from charlm.events import Changed, Evaluated, Event, Events, Finished, Measured, Sampled, Saved, Started, Step
 from charlm.log import append, locked_log, read_events
 from charlm.model import CharRNN
 from charlm.sampling import generate
@@ -103,7 +103,7 @@ def sampled(events: Events, trainer: Trainer, config: SampleConfig, told: Told) 
 
 
 def saved(events: Events, trainer: Trainer, folder: Path, log: IO[bytes]) -> Events:
-    """Keeps the best weights at once, and the whole trainer after each sample and every SAVE_SECONDS."""
+    """Keeps the best weights at once, and the whole trainer after each sample, each change, and every SAVE_SECONDS."""
     last = time.monotonic()
     with contextlib.closing(events):
         for event in events:
@@ -111,7 +111,7 @@ def saved(events: Events, trainer: Trainer, folder: Path, log: IO[bytes]) -> Eve
                 save_weights(folder, trainer.published(), event.step, event.loss)
             yield event
             is_late = isinstance(event, Step) and time.monotonic() - last > SAVE_SECONDS
-            if isinstance(event, Sampled) or is_late:
+            if isinstance(event, Sampled | Changed) or is_late:
                 save_trainer(folder, trainer, log.tell())
                 last = time.monotonic()
                 yield Saved(trainer.step, str(folder))

@@ -18,7 +18,7 @@ from charlm.config import TextConfig
 from charlm.corpora import is_named, load_corpus
 from charlm.corpus import Corpus, corpus_from_bytes
 from charlm.errors import CharlmError, TextError
-from charlm.events import Evaluated, Event, Finished, Sampled, Started, Step
+from charlm.events import Changed, Evaluated, Event, Finished, Sampled, Started, Step
 from charlm.history import History
 from charlm.metrics import bits_per_char
 
@@ -27,6 +27,7 @@ ENDS = {
     "budget": "the budget is used",
     "patience": "no better evaluation for long enough",
     "diverged": "the loss was no longer finite",
+    "ended": "ended before the budget was used",
     "stopped": "stopped; --resume goes on from here",
 }
 
@@ -124,6 +125,8 @@ class Progress:
                 self.bar.update(max(0.0, event.progress - self.bar.n))
             case Evaluated():
                 self._write(evaluated_line(event))
+            case Changed():
+                self._write(f"from step {event.step:,} on: {event.knob.replace('_', ' ')} {event.value:g}")
             case Sampled() if self.samples:
                 self._write("\n" + "\n".join("    " + line for line in event.text.splitlines()[:8]) + "\n")
             case Finished():

@@ -7,22 +7,28 @@ cursor, dice, counters), nothing in the generator's locals: at every yield the t
 `state_dict()` taken there is exact, and a new trainer that loads it goes on bit for bit (same machine, same number of
 threads; a budget in seconds follows the clock, so only steps and epochs promise equal bits). Stop is not asking for the
 next event.
+
+Three things can be told to a trainer between two events: `change_rate`, `end`, and, by loading its state into a trainer
+with another budget, to go on for longer, which is a new leg of the schedule (`rate_factor`). All of them are part of
+its state from then on, and the first and the last are told as Changed.
 """
 
+import dataclasses
 import functools
 import math
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from charlm.config import ModelConfig, TrainConfig
+from charlm.config import BUDGETS, ModelConfig, TrainConfig
 from charlm.corpus import Corpus
 from charlm.errors import ConfigError
 from charlm.evaluation import cross_entropy, tracks_loss
-from charlm.events import Evaluated, Events, Finished, Reason, Started, Step
+from charlm.events import Changed, Evaluated, Events, Finished, Reason, Started, Step
 from charlm.model import CharRNN, State, parameter_count
 from charlm.notes import note
 from charlm.one_character import OneCharacter, has_closed_form
@@ -49,6 +55,19 @@ class TrainerState(NamedTuple):
     facts: dict[str, Any]
 
 
+class Leg(NamedTuple):
+    """A stretch of training with a schedule of its own: the first begins at 0 from 0, an extension where it took over.
+
+    `start` is a share of the whole budget, `factor` the share of the highest learning rate that held there.
+    """
+
+    start: float = 0.0
+    factor: float = 0.0
+
+
+FIRST_LEG = Leg()
+
+
 class Trainer:
     """A run in memory. `recipe` is the name that Started tells."""
 
@@ -73,7 +92,9 @@ class Trainer:
         self.is_started, self.evaluations, self.stale, self.best = False, 0, 0, math.inf
         self.since_event, self.since_evaluation = _Mean(), _Mean()
         self.grad_norm, self.learning_rate = 0.0, 0.0
-        self.has_diverged = False
+        self.has_diverged, self.is_ended = False, False
+        self.leg, self.rate_scale = FIRST_LEG, 1.0
+        self.untold: list[Changed] = []
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -83,6 +104,8 @@ class Trainer:
             self.is_started = True
             yield self._started()
         while True:
+            while self.untold:
+                yield self.untold.pop(0)
             if self._is_evaluation_due():
                 yield self._evaluate()
             reason = self._end()
@@ -147,7 +170,7 @@ class Trainer:
         char, target, is_fresh = self.batches.next_pair()
         if is_fresh or self.state is None:
             self.state = self.model.zero_state(1)  # (1, 1, H)
-        self.learning_rate = self.config.learning_rate * rate_factor(self.config, self.progress_after_step)
+        self.learning_rate = self.config.learning_rate * self.rate_share
         loss = self.one_character.step(self.state[0].numpy()[0, 0], char, target, self.learning_rate)
         return loss if math.isfinite(loss) else None
 
@@ -155,7 +178,7 @@ class Trainer:
         """Clip, set the learning rate, step every optimizer, average the weights."""
         if self.config.clip and self.grad_norm > self.config.clip:
             torch._foreach_mul_(gradients, self.config.clip / self.grad_norm)
-        factor = rate_factor(self.config, self.progress_after_step)
+        factor = self.rate_share
         self.learning_rate = self.config.learning_rate * factor
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -164,6 +187,24 @@ class Trainer:
         if self.average:  # a short memory at first, so that the random start is forgotten
             decay = min(self.config.average, (1 + self.step) / (10 + self.step))
             torch._foreach_lerp_(list(self.average.values()), [p.detach() for p in self.parameters], 1 - decay)
+
+    # --- told under way ---------------------------------------------------------------------------------------------
+
+    def change_rate(self, factor: float) -> None:
+        """Multiply all learning rates from the next step on. Raises ConfigError where the highest leaves its limits."""
+        scale = self.rate_scale * factor
+        highest = dataclasses.replace(self.config, learning_rate=self.config.learning_rate * scale).learning_rate
+        self.rate_scale = scale
+        self.untold.append(Changed(self.step, "learning_rate", highest))
+
+    def end(self) -> None:
+        """Be over at the next event, as if the budget were used: the weights of now are evaluated first."""
+        self.is_ended = True
+
+    @property
+    def rate_share(self) -> float:
+        """Share of the settings' learning rates in the step under way."""
+        return self.rate_scale * rate_factor(self.config, self.progress_after_step, self.leg)
 
     # --- budget -----------------------------------------------------------------------------------------------------
 
@@ -204,6 +245,8 @@ class Trainer:
             return "diverged"
         if self.progress >= 1:
             return "budget"
+        if self.is_ended:
+            return "ended"
         return "patience" if self.config.patience and self.stale >= self.config.patience else None
 
     def _advice(self) -> str:
@@ -212,7 +255,7 @@ class Trainer:
         advice = note(
             "The loss is no longer finite. Lower the learning rate (now {rate:g}), or clip gradients at 1;"
             " the weights of before are kept.",
-            rate=self.config.learning_rate,
+            rate=self.config.learning_rate * self.rate_scale,
         )
         return str(advice)
 
@@ -222,6 +265,8 @@ class Trainer:
         """Evenly spread over the budget. On a budget in seconds one is left out when they would take over a tenth of
         the seconds so far, or leave too little of the whole tenth for the last. The first and the last always happen.
         """
+        if self.is_ended and self.since_evaluation.count:
+            return True
         if self._evaluations_by_now <= self.evaluations:
             return False
         if not self.config.seconds or self.progress >= 1 or not self.evaluations:
@@ -301,8 +346,11 @@ class Trainer:
 
     FACTS: tuple[str, ...] = (
         "step", "seconds", "evaluation_seconds", "last_evaluation_seconds", "is_started", "evaluations", "stale",
-        "grad_norm", "learning_rate", "has_diverged",
+        "grad_norm", "learning_rate", "has_diverged", "is_ended", "rate_scale",
     )  # fmt: skip
+    LATER_FACTS: Mapping[str, Any] = {  # which older runs do not have
+        "is_ended": False, "rate_scale": 1.0, "leg": FIRST_LEG, "untold": (),
+    }  # fmt: skip
 
     def state_dict(self) -> TrainerState:
         """All that changes while learning, copied."""
@@ -317,6 +365,7 @@ class Trainer:
         facts |= {"batches": self.batches.state_dict(), "means": [self.since_event.parts, self.since_evaluation.parts]}
         facts["best"] = None if math.isinf(self.best) else self.best  # JSON knows no infinity
         facts["evaluated_chars"] = len(self.validation)
+        facts |= {"budget": self.config.budget, "leg": self.leg, "untold": list(map(dataclasses.astuple, self.untold))}
         return TrainerState({name: tensor.cpu().clone() for name, tensor in tensors.items()}, facts)
 
     def load_state_dict(self, saved: TrainerState) -> None:
@@ -338,7 +387,8 @@ class Trainer:
         for k, optimizer in enumerate(self.optimizers if self.step else ()):
             _load_optimizer(optimizer, f"optimizer.{k}.", tensors)
 
-    def _load_facts(self, facts: dict[str, Any]) -> None:
+    def _load_facts(self, saved: dict[str, Any]) -> None:
+        facts = {**self.LATER_FACTS, "budget": self.config.budget, **saved}
         for name in self.FACTS:
             setattr(self, name, _plain(facts[name], type(getattr(self, name))))
         self.best = math.inf if facts["best"] is None else _plain(facts["best"], float)
@@ -347,6 +397,16 @@ class Trainer:
         _check_place(facts["batches"], self.batches)
         self.batches.load_state_dict(facts["batches"])
         self.evaluations = min(self.evaluations, self._evaluations_by_now)  # a longer budget has more to come
+        self.leg = Leg(*(_plain(part, float) for part in facts["leg"]))
+        self.untold = [_change(*parts) for parts in facts["untold"]]
+        if self.step and tuple(facts["budget"]) != self.config.budget:
+            self._begin_leg()
+
+    def _begin_leg(self) -> None:
+        """Another budget than that of the saved state: the schedule begins anew from the rate that held last."""
+        highest = self.config.learning_rate * self.rate_scale
+        self.leg = Leg(self.progress, min(1.0, self.learning_rate / highest))
+        self.untold.append(Changed(self.step, *self.config.budget))
 
 
 class _Mean:
@@ -369,17 +429,23 @@ class _Mean:
         return self.total, self.count
 
 
-def rate_factor(config: TrainConfig, progress: float) -> float:
+def rate_factor(config: TrainConfig, progress: float, leg: Leg = FIRST_LEG) -> float:
     """Share of the highest learning rate at a share of the budget.
 
     1. rises in a straight line over `warmup`   2. stays, or falls on a cosine to LAST_RATE at the end
+
+    A leg that extends a run does both anew over its own part of the budget (a warm restart: Loshchilov & Hutter 2017,
+    SGDR). It begins at the rate where the run stood; on a cosine it rises to its own share of the whole budget, so that
+    a short extension of a long run does not shake loose what was learned, and one as long as the run is given half.
     """
+    progress = (progress - leg.start) / max(1e-9, 1 - leg.start)  # of the leg
+    highest = 1.0 if config.schedule == "constant" else max(leg.factor, 1 - leg.start)
     if config.warmup and progress < config.warmup:
-        return max(progress / config.warmup, 0.01)
+        return max(leg.factor + (highest - leg.factor) * (progress / config.warmup), 0.01)
     if config.schedule == "constant":
-        return 1.0
+        return highest
     way = min(1.0, (progress - config.warmup) / (1 - config.warmup))
-    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * way)) / 2
+    return LAST_RATE + (highest - LAST_RATE) * (1 + math.cos(math.pi * way)) / 2
 
 
 def _optimizers(model: CharRNN, config: TrainConfig) -> list[torch.optim.Optimizer]:
@@ -425,6 +491,13 @@ def _plain(value: Any, kind: type[Any]) -> Any:
     if type(value) is not kind or not 0 <= value < math.inf:
         raise TypeError(f"{value!r} where a {kind.__name__} belongs")
     return value
+
+
+def _change(step: Any, knob: Any, value: Any) -> Changed:
+    """A change that has not been told yet, of a setting that can change."""
+    if knob not in ("learning_rate", *BUDGETS):
+        raise ValueError(f"{knob!r} does not change under way")
+    return Changed(_plain(step, int), knob, _plain(value, float))
 
 
 def _check_place(place: dict[str, Any], batches: Streams | Chunks) -> None:

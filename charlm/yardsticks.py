@@ -41,6 +41,8 @@ Floats = npt.NDArray[np.float64]
 MOST_TRAIN = 18_000_000
 MOST_VALIDATION = 2_000_000
 TABLE_PER_CHARACTER = 16  # places in a table of all possible grams that are still cheaper than sorting one character
+QUICK_TRAIN = 1_000_000  # what `quick_yardsticks` reads: some tenths of a second
+QUICK_VALIDATION = 200_000
 XZ_WINDOW = (4096, 64 * 2**20)  # the smallest that xz takes, and what -9 takes
 
 
@@ -52,15 +54,27 @@ class Yardstick:
 
 def yardsticks(corpus: Corpus) -> tuple[Yardstick, ...]:
     """Uniform, the n-grams by rising order, xz."""
-    size, decode = len(corpus.vocabulary), corpus.vocabulary.decode
     train, validation = corpus.train[-MOST_TRAIN:], corpus.validation[:MOST_VALIDATION]
-    counted = ngram_losses(train, validation, size)
-    return (
-        Yardstick("uniform", math.log(size)),
-        *(Yardstick(f"{order}-gram", loss) for order, loss in enumerate(counted, start=1)),
-        # Decoded and not corpus.text: where rare symbols were folded into one, xz must be spared them as well.
-        Yardstick("xz", xz_loss(decode(train), decode(validation))),
-    )
+    decode = corpus.vocabulary.decode
+    # Decoded and not corpus.text: where rare symbols were folded into one, xz must be spared them as well.
+    return (*_counted(corpus, train, validation), Yardstick("xz", xz_loss(decode(train), decode(validation))))
+
+
+def quick_yardsticks(corpus: Corpus) -> tuple[Yardstick, ...]:
+    """Uniform and the n-grams, to be shown before there is a run: of a long text the part around the cut alone."""
+    return _counted(corpus, corpus.train[-QUICK_TRAIN:], corpus.validation[:QUICK_VALIDATION])
+
+
+def is_quick_whole(corpus: Corpus) -> bool:
+    """Whether `quick_yardsticks` reads all of the text, and so tells what `yardsticks` will."""
+    return len(corpus.train) <= QUICK_TRAIN and len(corpus.validation) <= QUICK_VALIDATION
+
+
+def _counted(corpus: Corpus, train: Ids, validation: Ids) -> tuple[Yardstick, ...]:
+    size = len(corpus.vocabulary)
+    losses = ngram_losses(train, validation, size)
+    grams = (Yardstick(f"{order}-gram", loss) for order, loss in enumerate(losses, start=1))
+    return (Yardstick("uniform", math.log(size)), *grams)
 
 
 def best(found: Iterable[Yardstick]) -> Yardstick:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from charlm.events import (
     KINDS,
+    Changed,
     Evaluated,
     Event,
     Finished,
@@ -30,6 +31,7 @@ EVENTS = (
     Evaluated(7, 0.5, 1.5, 1.25, True, 2.5),
     Measured("5-gram", 1.669),
     Sampled(7, "Once ", 'line 1\nline 2\r "quoted" \\ \u2028\x85 中文 👨‍👩‍👧', 0.8, 1),
+    Changed(7, "learning_rate", 0.002),
     Saved(7, "/runs/a b"),
     Finished(7, "diverged", 2.5, "Lower the learning rate."),
 )
@@ -47,7 +49,7 @@ def fields_of(event: Event) -> tuple[Any, ...]:
 
 
 def strategy(kind: type[Any]) -> st.SearchStrategy[Event]:
-    reasons = st.sampled_from(["budget", "patience", "diverged", "stopped"])
+    reasons = st.sampled_from(["budget", "patience", "diverged", "ended", "stopped"])
     fields = {f.name: VALUES.get(f.type, WORDS if f.type is str else reasons) for f in dataclasses.fields(kind)}
     return st.builds(kind, **fields)
 

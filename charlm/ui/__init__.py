@@ -2,6 +2,9 @@
 
 page          the whole page, and how it is launched      theme      colours, fonts, style sheet
 train_tab     choose a text, train, watch                 live_plot  the loss curve
+source        which text, and what is in it               source_views what is shown of it; no Gradio
+settings      recipes first, every knob behind "more"     screen     where a run is watched
+share  link   settings, text and run in an address
 race_tab      RNN, GRU and LSTM learn one text            race_views what is shown of it; no Gradio
 generate_tab  choose a run and what to do with it         form       controls made of the config dataclasses
 views         facts -> what is shown; no Gradio           words      every sentence of the page

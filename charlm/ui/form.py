@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from charlm.config import type_name
+from charlm.config import check_value, type_name
 from charlm.errors import ConfigError
 from charlm.ui.labels import Labels
 from charlm.ui.words import knob_words, say
@@ -30,9 +30,29 @@ class Form:
 
         Raises ConfigError for what is no number where one belongs.
         """
-        fields = {field.name: field for field in dataclasses.fields(self.kind)}
+        return {name: typed(self.fields[name], value) for name, value in self._set(values).items()}
+
+    def refused(self, values: Mapping[Any, Any]) -> dict[str, ConfigError]:
+        """What cannot work whatever else is set, by knob: no number, or outside its limits."""
+        found: dict[str, ConfigError] = {}
+        for name, value in self._set(values).items():
+            try:
+                check_value(self.fields[name], typed(self.fields[name], value))
+            except ConfigError as error:
+                found[name] = error
+        return found
+
+    def shown(self, given: Mapping[str, Any]) -> dict[gr.components.Component, Any]:
+        """The value of every control when these knobs are set, and no others."""
+        return {control: _shown(given.get(name)) for name, control in self.controls.items()}
+
+    @property
+    def fields(self) -> dict[str, dataclasses.Field[Any]]:
+        return {field.name: field for field in dataclasses.fields(self.kind)}
+
+    def _set(self, values: Mapping[Any, Any]) -> dict[str, Any]:
         found = {name: values.get(control) for name, control in self.controls.items()}
-        return {name: _typed(fields[name], value) for name, value in found.items() if value not in (None, "")}
+        return {name: value for name, value in found.items() if value not in (None, "")}
 
 
 def make_form(kind: type[Any], labels: Labels, without: tuple[str, ...] = ()) -> Form:
@@ -59,7 +79,8 @@ def _control(field: dataclasses.Field[Any], labels: Labels) -> gr.components.Com
     return labels.made(gr.Textbox, said, max_lines=1, max_length=30)
 
 
-def _typed(field: dataclasses.Field[Any], value: Any) -> Any:
+def typed(field: dataclasses.Field[Any], value: Any) -> Any:
+    """A knob's value as it is typed, or as it stands in an address. Raises ConfigError for what is no number."""
     if field.type is bool:
         return value == "yes"
     try:
@@ -71,3 +92,10 @@ def _typed(field: dataclasses.Field[Any], value: Any) -> Any:
             type=type_name(field),
             value=str(value)[:50],
         ) from error
+
+
+def _shown(value: Any) -> str:
+    """What `typed` would read as that value."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)

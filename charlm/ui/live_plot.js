@@ -24,17 +24,35 @@ function levelName(level, index, levels) {
             showarrow: false, font: {size: 11, color: colour('--body-text-color-subdued')}};
 }
 
+function markLine(mark) {
+    return {type: 'line', yref: 'paper', x0: mark.x, x1: mark.x, y0: 0, y1: 1,
+            line: {color: colour('--curve-rate'), width: 1, dash: 'dash'}};
+}
+
+function markName(mark) {
+    return {yref: 'paper', y: 0.2, yanchor: 'middle', x: mark.x, xanchor: 'left', text: asText(mark.name),
+            showarrow: false, font: {size: 11, color: colour('--body-text-color-subdued')}};
+}
+
+function rateAxis(rate) {
+    return {...axis(rate.name), domain: [0, 0.15], rangemode: 'tozero', nticks: 3, tickformat: '~g', title: {
+            text: asText(rate.name), standoff: 8, font: {size: 11}}};
+}
+
 function layout(value) {
-    const ink = colour('--body-text-color'), levels = value.levels || [];
+    const ink = colour('--body-text-color'), levels = value.levels || [], marks = value.marks || [];
+    const below = value.rate ? {yaxis2: rateAxis(value.rate)} : {};
     return {
-        separators: value.separators, height: box.clientHeight || 400, autosize: true, margin: {l: 56, r: 12, t: 30, b: 44},
+        separators: value.separators, height: box.clientHeight || 440, autosize: true, margin: {l: 56, r: 12, t: 30, b: 44},
         uirevision: `${value.run} ${value.y}`,  // the same run in the same unit keeps its zoom
         paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
         font: {color: ink, size: 13, family: colour('--font')},
         hovermode: 'x unified', hoverlabel: {bgcolor: colour('--background-fill-primary'), font: {color: ink}},
         showlegend: true, legend: {orientation: 'h', x: 0, y: 1.12},
-        xaxis: axis(value.x), yaxis: axis(value.y),
-        shapes: levels.map(levelLine), annotations: levels.map(levelName),
+        xaxis: {...axis(value.x), anchor: value.rate ? 'y2' : 'y'},
+        yaxis: {...axis(value.y), domain: [value.rate ? 0.26 : 0, 1]}, ...below,
+        shapes: [...levels.map(levelLine), ...marks.map(markLine)],
+        annotations: [...levels.map(levelName), ...marks.map(markName)],
     };
 }
 
@@ -54,6 +72,13 @@ function ofSeveral(one, curve) {  // a run's curves belong together, and differ 
             opacity: curve.is_thin ? 0.45 : 1, hoverinfo: curve.is_thin ? 'skip' : 'all'};
 }
 
+function rateTrace(value) {
+    return {
+        type: 'scatter', name: asText(value.rate.name), x: value.curves[0].x, y: value.rate.y, yaxis: 'y2',
+        mode: 'lines', hovertemplate: '%{y:.3g}', line: {width: 1.5, color: colour('--curve-rate')}, showlegend: false,
+    };
+}
+
 function draw() {
     isWaiting = false;
     const value = props.value;
@@ -66,7 +91,8 @@ function draw() {
     }
     if (!box.data) box.textContent = '';
     Plotly.register({moduleType: 'locale', name: value.language, dictionary: value.buttons, format: {}});
-    Plotly.react(box, (value.curves || []).map(trace), layout(value), {
+    const traces = [...value.curves.map(trace), ...(value.rate ? [rateTrace(value)] : [])];
+    Plotly.react(box, traces, layout(value), {
         locale: value.language, responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'],
         showSendToCloud: false, plotlyServerURL: '',  // plotly.js 4 would offer to upload the chart
     });

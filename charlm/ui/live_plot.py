@@ -5,9 +5,10 @@ Values reach the script as data alone, never through the template, which would b
 comes from the plotly package, so nothing is fetched from elsewhere.
 
 The value: {"name": what it is, "language", "separators": of decimals and thousands, "buttons": Plotly's names -> ours,
-"run": id, "x": axis title, "y": axis title, "curves": [{"name", "x", "y", "is_thin"}],
-"levels": [{"name", "y"}]}, plain numbers; a level is a line across the plot with its name on it. Without curves, a
-"message" stands in their place.
+"run": id, "x": axis title, "y": axis title, "curves": [{"name", "x", "y", "is_thin"}], "levels": [{"name", "y"}],
+"rate": {"name", "y"}, "marks": [{"x", "name"}]}, plain numbers. A level is a line across the plot with its name on
+it, a mark one from top to bottom. The rate, at the x of the first curve, has a small plot of its own below; it and the
+marks may be left out. Without curves, a "message" stands in their place.
 
 Two curves are one run's training and validation loss. Of several runs, each curve has its run's "colour" (1 to 8, the
 theme's --curve-1 ... --curve-8, each with a marker of its own): curves of a colour are shown and hidden together, and
@@ -22,7 +23,7 @@ import plotly
 
 PLOTLY_SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 DRAW = Path(__file__).with_suffix(".js").read_text("utf-8")
-TEMPLATE = '<div class="live-plot" role="figure" style="width:100%;height:400px"></div>'
+TEMPLATE = '<div class="live-plot" role="figure" style="width:100%;height:440px"></div>'
 
 
 class LivePlot(gr.HTML):

@@ -16,7 +16,7 @@ from charlm.ui.words import say
 SCRIPT = Path(__file__).with_suffix(".js").read_text("utf-8")
 STYLE = Path(__file__).with_suffix(".css")
 TEMPLATE = '<div class="next-bars"><div class="bars" role="group"></div><div class="rest"></div></div>'
-WORDS = {"label": "next_character", "space": "char_space", "newline": "char_newline", "tab": "char_tab"}
+WORDS = {"label": "next_character", "space": "char_space", "newline": "char_line_end", "tab": "char_tab"}
 COUNT, SHARE = "COUNT", "SHARE"  # where the script puts its numbers into the sentence on the others
 
 

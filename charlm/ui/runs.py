@@ -4,6 +4,7 @@ What a visitor sends is a name, never a path. On a public server an unguessable 
 """
 
 import contextlib
+import dataclasses
 import json
 import re
 import secrets
@@ -17,11 +18,22 @@ from typing import Generic, TypeVar
 
 import torch
 
-from charlm.checkpoint import CONFIG, NAME, WEIGHTS, Checkpoint, create_run, list_runs, load_checkpoint, runs_folder
+from charlm.checkpoint import (
+    CONFIG,
+    NAME,
+    TRAINER,
+    WEIGHTS,
+    Checkpoint,
+    create_run,
+    list_runs,
+    load_checkpoint,
+    read_config,
+    runs_folder,
+)
 from charlm.corpus import Corpus
-from charlm.errors import CharlmError, CheckpointError, LimitError
+from charlm.errors import CharlmError, CheckpointError, ConfigError, LimitError
 from charlm.history import History
-from charlm.jobs import JobBoard, is_public
+from charlm.jobs import JobBoard, Limits, is_public
 from charlm.log import LogReader
 from charlm.model import CharRNN, parameter_count
 from charlm.racing import Race, write_race
@@ -96,7 +108,7 @@ def new_run_folder(stem: str) -> Path:
 
 def begin_run(board: JobBoard, owner: str, stem: str, corpus: Corpus, settings: Plan) -> str:
     """Make the run folder and queue its job; the name of the run. Raises LimitError before anything is written."""
-    _check_limits(board, corpus, (settings,))
+    check_limits(board.limits, corpus, settings)
     board.admit(owner)
     folder = new_run_folder(f"{stem}-{settings.model.cell}")
     create_run(folder, corpus, settings)
@@ -115,7 +127,7 @@ def begin_race(
 
     All of them together may take as long as a run. Raises LimitError before anything is written.
     """
-    _check_limits(board, corpus, racers)
+    check_limits(board.limits, corpus, *racers)
     board.admit(owner)
     folders: list[Path] = []
     try:
@@ -134,22 +146,61 @@ def begin_race(
     return tuple(folder.name for folder in folders)
 
 
-def _check_limits(board: JobBoard, corpus: Corpus, together: Sequence[Plan]) -> None:
-    """Raises LimitError when a network is too large for this server, or all together take too long."""
-    limits, seconds = board.limits, sum(settings.training.seconds for settings in together)
-    for settings in together:
-        with torch.device("meta"):
-            parameters = parameter_count(CharRNN(len(corpus.vocabulary), settings.model))
-        if parameters > limits.parameters:
-            raise LimitError(say("parameter_limit"), parameters=parameters, most=limits.parameters)
-    if seconds > limits.seconds:
-        raise LimitError(say("seconds_limit"), seconds=seconds, most=limits.seconds)
-
-
 def _guessed_seconds(corpus: Corpus, settings: Plan) -> float:
     training = settings.training
     chars = training.steps * training.streams * training.window or training.epochs * len(corpus.train)
     return training.seconds or chars / NOMINAL_SPEED
+
+
+def check_limits(limits: Limits, corpus: Corpus, *together: Plan) -> None:
+    """Whether a run, or a race of several, is small enough for this server.
+
+    Raises LimitError, whose `knob` is what must be smaller.
+    """
+    for settings in together:
+        with torch.device("meta"):
+            parameters = parameter_count(CharRNN(len(corpus.vocabulary), settings.model))
+        if parameters > limits.parameters:
+            raise LimitError(say("parameter_limit"), parameters=parameters, most=limits.parameters, knob="hidden_size")
+    _check_seconds(limits, sum(settings.training.seconds for settings in together))
+
+
+def _check_seconds(limits: Limits, seconds: float) -> None:
+    if seconds > limits.seconds:
+        raise LimitError(say("seconds_limit"), seconds=seconds, most=limits.seconds, knob="seconds")
+
+
+# --- going on ---------------------------------------------------------------------------------------------------------
+
+
+def resume_run(board: JobBoard, owner: str, run: str) -> None:
+    """Queue a run that was paused once more. Raises CheckpointError or LimitError."""
+    board.start(_resumable(run), owner)
+
+
+def extend_run(board: JobBoard, owner: str, run: str, seconds: float | None) -> None:
+    """Queue a run that has ended once more, for so many seconds more than it has used.
+
+    Raises CheckpointError, LimitError, or ConfigError for no time at all.
+    """
+    folder, more = _resumable(run), float(seconds or 0)
+    if not more > 0:
+        raise ConfigError(say("longer_than_nothing"))
+    _check_seconds(board.limits, more)
+    last = LogReader(folder).read().last_step
+    used = last.seconds if last else 0.0
+    training = dataclasses.replace(read_config(folder).training, seconds=used + more, steps=0, epochs=0.0)
+    board.start(folder, owner, more, training)
+
+
+def _resumable(run: str) -> Path:
+    """The folder of a run that holds what going on needs: the examples, which belong to everybody, do not."""
+    folder = folder_of(run)
+    if (folder / WEIGHTS).exists() and not (folder / TRAINER).exists():
+        raise CheckpointError(
+            "The run {run} came without {file}; it speaks, but cannot be resumed.", run=folder.name, file=TRAINER
+        )
+    return folder
 
 
 # --- following and speaking -------------------------------------------------------------------------------------------

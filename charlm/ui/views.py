@@ -10,12 +10,14 @@ from charlm.checkpoint import RunConfig
 from charlm.corpus import Corpus
 from charlm.encoding import name_of
 from charlm.evaluation import PROTOCOLS
+from charlm.events import Changed
 from charlm.history import History
 from charlm.jobs import JobView
 from charlm.metrics import bits_per_char, perplexity
 from charlm.ui.words import error_words, note_words, number, retold, say, separators
 
 PREVIEW_CHARS = 300
+MOST_SAMPLES = 24  # that are shown one below the other
 LEVELS = ("entropy", "uniform", "1-gram", "2-gram", "3-gram")  # and the best n-gram, and xz
 MEASURES = {"uniform": "uniform", "entropy": "entropy", "stream": "stream", "cold-256": "cold_256"}  # name -> key
 ENOUGH = (  # characters, below which a text is enough for so much
@@ -74,7 +76,7 @@ def preview_view(corpus: Corpus) -> str:
 
 
 def plot_view(run: str, history: History, language: str = "en", unit: str = "nats") -> dict[str, Any]:
-    """The value of LivePlot: both losses, and the yardsticks as levels, in one of UNITS."""
+    """The value of LivePlot: both losses and the yardsticks as levels, in one of UNITS; the learning rate below."""
     told = UNITS.get(unit, UNITS["nats"])
     curves = [
         {"name": say(name, language), "x": curve.x, "y": [round(told(y), 4) for y in curve.y], "is_thin": is_thin}
@@ -90,7 +92,16 @@ def plot_view(run: str, history: History, language: str = "en", unit: str = "nat
         "y": say(unit if unit in UNITS else "nats", language),
         "curves": curves,
         "levels": levels,
+        "rate": {"name": say("rate", language), "y": [float(f"{y:.3g}") for y in history.learning_rate.y]},
+        "marks": [{"x": one.step, "name": change_view(one, language)} for one in history.changes],
     }
+
+
+def change_view(change: Changed, language: str = "en") -> str:
+    """What became another under way, in some words."""
+    if change.knob == "learning_rate":
+        return say("changed_rate", language, rate=change.value)
+    return say("changed_budget", language)
 
 
 def empty_plot_view(language: str = "en") -> dict[str, Any]:
@@ -209,12 +220,19 @@ def learning_view(history: History, language: str = "en") -> str:
     return say("above_counting", language, count=int(name.removesuffix("-gram")), loss=beaten[name])
 
 
-def sample_view(history: History, language: str = "en") -> tuple[str, str]:
-    """The label and the text of the newest sample."""
+def sample_view(history: History, language: str = "en", place: int = 0) -> tuple[str, str]:
+    """The label and the text of a sample: the first is 1; the newest where there is no such place."""
     if not history.samples:
         return say("sample", language), ""
-    last = history.samples[-1]
-    return say("sample_at", language, step=last.step), last.prompt + last.text
+    one = history.samples[place - 1 if 1 <= place <= len(history.samples) else -1]
+    return say("sample_at", language, step=one.step), one.prompt + one.text
+
+
+def samples_view(history: History, language: str = "en") -> str:
+    """The samples so far, one below the other from gibberish to style; of very many some, evenly chosen."""
+    count, most = len(history.samples), min(len(history.samples), MOST_SAMPLES)
+    chosen = [history.samples[round(i * (count - 1) / max(1, most - 1))] for i in range(most)]
+    return "\n\n".join(f"— {say('sample_at', language, step=one.step)} —\n{one.prompt}{one.text}" for one in chosen)
 
 
 def run_view(config: RunConfig, step: int, loss: float, language: str = "en") -> str:

@@ -33,7 +33,7 @@ TEMPLATE = (
 )
 WORDS = {  # as the script calls them -> their keys
     "coloured": "text_coloured", "copied": "text_copied", "instead": "text_instead", "copy": "text_copy",
-    "has_copied": "text_has_copied", "space": "char_space", "newline": "char_newline", "tab": "char_tab",
+    "has_copied": "text_has_copied", "space": "char_space", "newline": "char_line_end", "tab": "char_tab",
     "unknown": "char_unknown",
 }  # fmt: skip
 

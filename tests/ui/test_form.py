@@ -98,3 +98,22 @@ def test_a_new_knob_needs_no_edit() -> None:
         (gr.Dropdown, "Is clean"),
     ]
     assert form.read({form.controls["ovens"]: "2", form.controls["is_clean"]: "no"}) == {"ovens": 2, "is_clean": False}
+
+
+def test_what_cannot_work_is_found_at_its_knob() -> None:
+    form = form_of(TrainConfig)
+    typed = {"steps": "many", "streams": "0", "learning_rate": "99", "seed": "7", "clip": ""}
+    found = form.refused({form.controls[name]: value for name, value in typed.items()})
+    assert found.keys() == {"steps", "streams", "learning_rate"}
+    assert "of type whole number" in str(found["steps"]) and "between" in str(found["streams"])
+    assert form.refused({}) == {}
+
+
+def test_what_is_given_is_shown_and_read_back() -> None:
+    for kind in KINDS:
+        form = form_of(kind)
+        given = {field.name: field.default for field in dataclasses.fields(kind) if field.default != ""}
+        shown = form.shown(given)
+        assert set(shown) == set(form.controls.values())
+        assert form.read(shown) == given
+        assert set(form.shown({}).values()) == {""}

@@ -71,10 +71,10 @@ def test_files_of_the_server_stay_there(server: Any) -> None:
         assert "error" in answer and server.runs() == before
 
 
-def test_only_the_documented_calls_are_public(public_server: Any) -> None:
+def test_no_endpoint_is_public_but_the_documented_calls(public_server: Any) -> None:
     before = public_server.runs()
-    told = json.loads(ask(f"{public_server.url}/gradio_api/info")[1])
-    assert set(told["named_endpoints"]) == {"/generate"} and told["unnamed_endpoints"] == {}
+    info = json.loads(ask(f"{public_server.url}/gradio_api/info")[1])
+    assert set(info["named_endpoints"]) == {"/generate", "/train"} and info["unnamed_endpoints"] == {}
     assert press(public_server.url, "train", {say("seconds"): 1e9})["error"] is not None
     assert public_server.runs() == before
 
@@ -105,5 +105,5 @@ def test_a_run_outlives_its_server(start_server: Callable[..., Any]) -> None:
     assert press(second.url, "resume", values)["data"] == [name]
     eventually(lambda: len(told(Step)) > steps)
     assert len(told(Started)) == 1
-    press(second.url, "stop", values)
+    press(second.url, "pause", values)
     eventually(lambda: told(Finished) != [] and told(Finished)[-1].step > told(Step)[steps - 1].step)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from charlm.corpus import corpus_from_bytes
 from charlm.errors import CharlmError
-from charlm.events import Evaluated, Event, Finished, Measured, Reason, Sampled, Started, Step
+from charlm.events import Changed, Evaluated, Event, Finished, Measured, Reason, Sampled, Started, Step
 from charlm.history import History, history_of
 from charlm.jobs import JobView
 from charlm.notes import note
@@ -129,6 +129,18 @@ def test_the_measure_of_a_stranger_stays_as_it_is() -> None:
     assert [views.measure_name(name, "ko") for name in ("<b>-gram", "-gram", "")] == ["<b>-gram", "-gram", ""]
 
 
+def test_the_learning_rate_is_a_curve_of_its_own() -> None:
+    value = views.plot_view("r", a_history(step(20)))
+    assert value["rate"] == {"name": say("rate"), "y": [0.01, 0.01]}
+    assert len(value["rate"]["y"]) == len(value["curves"][0]["x"])
+
+
+def test_changes_under_way_are_marks() -> None:
+    value = views.plot_view("r", a_history(Changed(10, "learning_rate", 0.005), Changed(12, "seconds", 90.0)))
+    marks = [(10, say("changed_rate", rate=0.005)), (12, say("changed_budget"))]
+    assert [(mark["x"], mark["name"]) for mark in value["marks"]] == marks
+
+
 def test_final_losses_are_no_levels() -> None:
     value = views.plot_view("r", a_history(Measured("stream", 1.5), Measured("cold-256", 1.6)))
     assert value["levels"] == []
@@ -204,7 +216,7 @@ def test_strange_figures_can_be_shown(strange: Step) -> None:
     assert "r" in views.status_view("r", history_of([STARTED, strange]), RUNNING)
 
 
-@pytest.mark.parametrize("reason", ["budget", "patience", "diverged", "stopped"])
+@pytest.mark.parametrize("reason", ["budget", "patience", "diverged", "ended", "stopped"])
 def test_every_end_is_said(reason: Reason) -> None:
     history = a_history(Finished(10, reason, 10.0, "lower the rate"))
     assert say(reason, step=10, advice="lower the rate") in views.status_view("r", history, ENDED)
@@ -255,6 +267,24 @@ def test_the_newest_sample() -> None:
     assert views.sample_view(History()) == (say("sample"), "")
     history = a_history(Sampled(5, "", "old", 0.8, 1), Sampled(10, "The ", "<b>new</b>", 0.8, 1))
     assert views.sample_view(history) == (say("sample_at", step=10), "The <b>new</b>")
+
+
+def test_samples_can_be_flipped_through() -> None:
+    history = a_history(Sampled(0, "", "xq", 0.8, 1), Sampled(5, "", "the", 0.8, 1), Sampled(10, "", "the end", 0.8, 1))
+    shown = [views.sample_view(history, place=place)[1] for place in (1, 2, 3)]
+    assert shown == ["xq", "the", "the end"]
+    for nowhere in (0, 4, -1):
+        assert views.sample_view(history, place=nowhere)[1] == "the end"
+    whole = views.samples_view(history)
+    assert whole.index("xq") < whole.index("the") < whole.index("the end")
+    assert [say("sample_at", step=at) in whole for at in (0, 5, 10)] == [True] * 3
+
+
+def test_of_very_many_samples_some_are_shown_from_first_to_last() -> None:
+    history = a_history(*(Sampled(i, "", f"[{i}]", 0.8, 1) for i in range(150)))
+    shown = re.findall(r"\[(\d+)\]", views.samples_view(history))
+    assert len(shown) == views.MOST_SAMPLES and shown[0] == "0" and shown[-1] == "149"
+    assert views.samples_view(History()) == ""
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,7 @@ def test_no_language_is_left_in_english() -> None:
     for language in set(LANGUAGES) - {"en"}:
         same = {key for key, sentence in WORDS[language].items() if sentence == WORDS["en"][key]}
         assert same <= {"title", "top_k", "top_p", "validation", "no", "plot_zoom", "brief", "uniform"}, language
+        assert same <= {"title", "top_k", "top_p", "validation", "no", "pause", "nats_short", "bits_short"}, language
 
 
 @pytest.mark.parametrize(
