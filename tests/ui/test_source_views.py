@@ -66,7 +66,7 @@ def test_the_table_is_bounded_and_its_rest_is_summed() -> None:
 
 def test_numbers_have_the_languages_form() -> None:
     corpus = corpus_from_text("ab" * 5000, "t")
-    assert character_table(corpus, "es")["data"][0][2:4] == ["5.000", "50,00%"]
+    assert character_table(corpus, "es")["data"][0][2:4] == ["5.000", "50,00\xa0%"]
 
 
 def test_the_yardsticks_at_once_are_those_of_the_run() -> None:

@@ -427,6 +427,7 @@ ERRORS = {
     "The disk cannot hold it: {said}.": "No cabe en el disco: {said}.",
     "The Hub could not be used ({said}). Nothing is lost here; try again later.": "No se pudo usar el Hub ({said}). Aquí no se ha perdido nada; inténtalo más tarde.",
     "{run} is no race.": "{run} no es una carrera.",
+    "The learning rate can be multiplied by {low:g} to {high:g} at a time, not by {value:g}.": "La tasa de aprendizaje puede multiplicarse por {low:g} a {high:g} de una vez, no por {value:g}.",
 }
 
 # a note's template -> what it says
@@ -472,5 +473,4 @@ NOTES = {
     "text": "texto",
     "yes or no": "sí o no",
     "none": "ninguno",
-    "The learning rate can be multiplied by {low:g} to {high:g} at a time, not by {value:g}.": "La tasa de aprendizaje se puede multiplicar por entre {low:g} y {high:g} cada vez, no por {value:g}.",
 }

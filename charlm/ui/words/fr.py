@@ -428,6 +428,7 @@ ERRORS = {
     "The disk cannot hold it: {said}.": "Le disque ne peut pas le contenir : {said}.",
     "The Hub could not be used ({said}). Nothing is lost here; try again later.": "Le Hub n’a pas pu être utilisé ({said}). Rien n’est perdu ici ; réessayez plus tard.",
     "{run} is no race.": "{run} n’est pas une course.",
+    "The learning rate can be multiplied by {low:g} to {high:g} at a time, not by {value:g}.": "Le taux d’apprentissage se multiplie par {low:g} à {high:g} à la fois, pas par {value:g}.",
 }
 
 # a note's template -> what it says
@@ -473,5 +474,4 @@ NOTES = {
     "text": "texte",
     "yes or no": "oui ou non",
     "none": "aucun",
-    "The learning rate can be multiplied by {low:g} to {high:g} at a time, not by {value:g}.": "Le taux d’apprentissage peut être multiplié par {low:g} à {high:g} à la fois, pas par {value:g}.",
 }

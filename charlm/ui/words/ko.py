@@ -424,6 +424,7 @@ ERRORS = {
     "The disk cannot hold it: {said}.": "디스크에 담을 수 없습니다: {said}.",
     "The Hub could not be used ({said}). Nothing is lost here; try again later.": "허브를 쓸 수 없었습니다({said}). 여기서는 아무것도 잃지 않았습니다. 나중에 다시 시도하세요.",
     "{run} is no race.": "{run}은(는) 경주가 아닙니다.",
+    "The learning rate can be multiplied by {low:g} to {high:g} at a time, not by {value:g}.": "학습률은 한 번에 {low:g}배에서 {high:g}배까지 바꿀 수 있습니다. {value:g}배는 안 됩니다.",
 }
 
 # a note's template -> what it says
@@ -469,5 +470,4 @@ NOTES = {
     "text": "글",
     "yes or no": "예 또는 아니요",
     "none": "없음",
-    "The learning rate can be multiplied by {low:g} to {high:g} at a time, not by {value:g}.": "학습률은 한 번에 {low:g}배에서 {high:g}배까지 바꿀 수 있습니다. {value:g}배는 안 됩니다.",
 }

@@ -417,6 +417,7 @@ ERRORS = {
     "The disk cannot hold it: {said}.": "磁盘放不下：{said}。",
     "The Hub could not be used ({said}). Nothing is lost here; try again later.": "无法使用 Hub（{said}）。这里什么也没丢；请稍后再试。",
     "{run} is no race.": "{run} 不是一场赛跑。",
+    "The learning rate can be multiplied by {low:g} to {high:g} at a time, not by {value:g}.": "学习率一次只能乘以 {low:g} 到 {high:g}，不能乘以 {value:g}。",
 }
 
 # a note's template -> what it says
@@ -462,5 +463,4 @@ NOTES = {
     "text": "文本",
     "yes or no": "是或否",
     "none": "无",
-    "The learning rate can be multiplied by {low:g} to {high:g} at a time, not by {value:g}.": "学习率每次可乘以 {low:g} 到 {high:g}，不能乘以 {value:g}。",
 }
