@@ -37,13 +37,12 @@ def letters_tab(visit: Visit, desk: Desk, speakers: Speakers) -> None:
         read = written_text(labels, "letters_read", "letters_empty", elem_id="read", elem_classes="unmeasured")
     acts = Acts(speakers)
     inputs = [visit.language, desk.run, text, *desk.drawing]
-    seen, all_of_it = [bars, read, note], [text, bars, read, note]
-    bars.click(acts.choose, inputs, all_of_it, **QUIET)
-    draw.click(acts.draw, inputs, all_of_it, **QUIET)
-    gr.on([undo.click, bars.undo], acts.undo, inputs, all_of_it, **QUIET)
-    changed = [text.input, desk.run.change, visit.language.change, tab.select]
+    bars.click(acts.choose, [visit.language, desk.run, text], text, **QUIET)
+    draw.click(acts.draw, inputs, text, **QUIET)
+    gr.on([undo.click, bars.undo], lambda text: (text or "")[:-1], text, text, **QUIET)
+    changed = [text.change, desk.run.change, visit.language.change, tab.select]
     changed += [part.change for part in (desk.temperature, desk.top_k, desk.top_p)]
-    gr.on(changed, acts.look, inputs, seen, trigger_mode="always_last", **QUIET)
+    gr.on(changed, acts.look, inputs, [bars, read, note], trigger_mode="always_last", **QUIET)
 
 
 class Acts:
@@ -60,31 +59,25 @@ class Acts:
             speaker, config = self.speakers.named(run), sample_config(1, 1, *drawing)
             return _seen(speaker, text or "", config, language)
 
-    def choose(self, event: gr.EventData, language: str, run: str, text: str, *drawing: Any) -> list[Any]:
-        """The text with the character of a bar, or of a key, and what `look` shows of it."""
+    def choose(self, event: gr.EventData, language: str, run: str, text: str) -> str:
+        """The text with the character of a bar, or of a key, if the network knows it."""
         with sentences(language):
             symbols = self.speakers.named(run)[0].vocabulary.id_of
-        chosen = event._data.get("symbol") if isinstance(event._data, dict) else ""
-        more = chosen if isinstance(chosen, str) and chosen in symbols else ""
-        return self._look_at((text or "") + more, language, run, *drawing)
+        chosen = event._data.get("symbol") if isinstance(event._data, dict) else None
+        return _longer(text, chosen if isinstance(chosen, str) and chosen in symbols else "")
 
-    def draw(self, language: str, run: str, text: str, *drawing: Any) -> list[Any]:
+    def draw(self, language: str, run: str, text: str, *drawing: Any) -> str:
         """The text with a character that the dice chose: those of the seed and of this place in the text."""
         with sentences(language):
             speaker, config = self.speakers.named(run), sample_config(1, 1, *drawing)
         _, logits = _read(speaker, text or "")
         uniform = float(np.random.default_rng((config.seed, len(text or ""))).random())
         vocabulary = speaker[0].vocabulary
-        drawn = vocabulary.symbols[next_id(logits, config, uniform, vocabulary.unknown_id)]
-        return self._look_at((text or "") + drawn, language, run, *drawing)
+        return _longer(text, vocabulary.symbols[next_id(logits, config, uniform, vocabulary.unknown_id)])
 
-    def undo(self, language: str, run: str, text: str, *drawing: Any) -> list[Any]:
-        """The text without its last character."""
-        return self._look_at((text or "")[:-1], language, run, *drawing)
 
-    def _look_at(self, text: str, language: str, run: str, *drawing: Any) -> list[Any]:
-        text = text[-MAX_PROMPT:]
-        return [text, *self.look(language, run, text, *drawing)]
+def _longer(text: str | None, more: str) -> str:
+    return ((text or "") + more)[-MAX_PROMPT:]
 
 
 def _read(speaker: Speaker, text: str) -> tuple[dict[str, Any], Floats]:
