@@ -12,7 +12,7 @@ from charlm.config import ModelConfig, SampleConfig, TextConfig, TrainConfig, fr
 from tests import readme
 
 TEXT = (readme.ROOT / "README.md").read_text("utf-8")
-CODE = re.findall(r"^```\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+CODE = re.findall(r"^```\w*\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 LINES = [line.removeprefix("$ ").partition(" #")[0].strip() for block in CODE for line in block.splitlines()]
 COMMANDS = [line for line in LINES if line.startswith(("python train.py", "python -m charlm"))]
 
