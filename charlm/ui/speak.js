@@ -31,9 +31,17 @@
         if (text?.data.trim() === 'common.complete') text.data = own.words.done;
     }
 
+    function sayDropZone(zone) {  // two pieces of text with an "or" between them, which Gradio says once and for all
+        const texts = [...zone.childNodes].filter(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
+        texts.push(...(zone.querySelector('.or')?.childNodes || []));
+        const said = [own.words.drop, own.words.click, own.words.or];
+        texts.forEach((text, i) => { if (text.data !== ` ${said[i]} `) text.data = ` ${said[i]} `; });
+    }
+
     const sayAll = () => {
         for (const one of document.querySelectorAll('[aria-label]')) sayName(one, 'aria-label');
         for (const one of document.querySelectorAll('button[title]')) sayName(one, 'title');
+        document.querySelectorAll('[data-testid=upload-text]').forEach(sayDropZone);
         document.querySelectorAll('.toast-text, [role=status], [role=status] *').forEach(sayText);
     };
     if (!own.observer) {

@@ -50,6 +50,8 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_dark=ACCENT,
         button_primary_background_fill_hover_dark=ACCENT_PRESSED,
         button_primary_text_color="white",
+        button_primary_border_color=ACCENT,
+        button_primary_border_color_dark=ACCENT,
         slider_color=ACCENT,
         checkbox_background_color_selected=ACCENT,
         checkbox_background_color_selected_dark=ACCENT,

@@ -51,9 +51,8 @@ GRADIO_NAMES = {  # what Gradio's names for screen readers begin with, in Englis
 SPOKEN = {
     one: {
         "title": say("page_title", one),
-        "too_large": say("too_large", one),
-        "done": say("done", one),
         "names": {start: say(key, one) for start, key in GRADIO_NAMES.items()} if one != "en" else {},
+        **{key: say(key, one) for key in ("too_large", "done", "drop", "or", "click")},
     }
     for one in LANGUAGES
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from browser import report, said, toast
-from odd_files import LINE, ODD_FILES, OddFile
+from odd_files import ODD_FILES, OddFile
 from playwright.sync_api import BrowserContext, expect
 
 from charlm.encoding import name_of
@@ -131,12 +131,13 @@ def test_odd_files_in_a_browser(visitor: Callable[..., BrowserContext], server: 
         seen = OTHERS[language].ERRORS[odd.refusal].split("{")[0] if odd.refusal else name_of(odd.encoding)
         expect(report(page)).to_contain_text(seen)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        page.locator(".file-source button[aria-label]").last.click()  # take it away
+        page.locator(".block:has(.file-preview) button.icon-button").first.click()  # take it away
+        expect(report(page)).to_contain_text(say("upload_first", language))
 
 
 @pytest.mark.browser
 def test_a_file_above_the_limit(visitor: Callable[..., BrowserContext], public_server: Any) -> None:
-    """Refused by Gradio or by this program, in the visitor's language; and so is what is pasted."""
+    """Refused by Gradio or by this program, in the visitor's language."""
     page = visitor(locale="fr-FR").new_page()
     page.goto(public_server.url)
     expect(report(page)).to_contain_text(say("unchanged", "fr"))
@@ -146,6 +147,3 @@ def test_a_file_above_the_limit(visitor: Callable[..., BrowserContext], public_s
     page.locator("input[type=file]").set_input_files({"name": "big.txt", "mimeType": "text/plain", "buffer": large})
     either = re.compile(f"{said('too_large', 'fr').pattern}|{said('text_limit', 'fr').pattern}", re.DOTALL)
     expect(toast(page).or_(report(page)).filter(has_text=either)).to_be_visible()
-    page.get_by_label(say("source_pasted", "fr"), exact=True).check()
-    page.get_by_label(say("pasted", "fr")).fill(LINE * 3)
-    expect(report(page)).to_contain_text(said("text_limit", "fr"))

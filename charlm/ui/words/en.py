@@ -173,6 +173,9 @@ WORDS = {
         " of parameters. Seconds are shown, but do not count."
     ),
     "race_luck": "One race is one seed: a difference below {luck:.2f} may be luck.",
+    "drop": "Drop a text file here",
+    "or": "or",
+    "click": "click to choose one",
     "done": "Done",
     "label_upload": "Choose a file or drop it here",
     "label_copy": "Copy",

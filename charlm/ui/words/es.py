@@ -173,6 +173,9 @@ WORDS = {
         " número de parámetros. Los segundos se muestran, pero no cuentan."
     ),
     "race_luck": "Una carrera es una semilla: una diferencia menor de {luck:.2f} puede ser suerte.",
+    "drop": "Suelta aquí un archivo de texto",
+    "or": "o",
+    "click": "haz clic para elegirlo",
     "done": "Hecho",
     "label_upload": "Elige un archivo o suéltalo aquí",
     "label_copy": "Copiar",

@@ -174,6 +174,9 @@ WORDS = {
         " du nombre de paramètres. Les secondes sont montrées, mais ne comptent pas."
     ),
     "race_luck": "Une course, c’est une seule graine : une différence sous {luck:.2f} peut être due au hasard.",
+    "drop": "Déposez ici un fichier texte",
+    "or": "ou",
+    "click": "cliquez pour le choisir",
     "done": "Terminé",
     "label_upload": "Choisissez un fichier ou déposez-le ici",
     "label_copy": "Copier",
