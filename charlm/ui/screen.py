@@ -78,7 +78,8 @@ def make_screen(labels: Labels, most_seconds: float) -> Screen:
     text: dict[str, Any] = {"interactive": False, "elem_classes": "written"}
     sample = gr.Textbox(label=say("sample"), lines=8, max_lines=14, **text)
     with labels.made(gr.Accordion, {"label": "all_samples"}, open=True, visible=False) as fold:
-        samples = gr.Textbox(show_label=False, container=False, lines=3, max_lines=80, autoscroll=False, **text)
+        bare: dict[str, Any] = {"show_label": False, "container": False, "autoscroll": False}
+        samples = labels.made(gr.Textbox, {"label": "all_samples"}, lines=3, max_lines=80, **bare, **text)
     seen, timer = gr.State(("", 0)), gr.Timer(POLL_SECONDS, active=False)
     told = (status, plot, unit, rates, slower, faster, more, longer, extend)
     return Screen(train, pause, resume, end, *told, place, sample, fold, samples, seen, timer)

@@ -47,11 +47,11 @@ def train_tab(board: JobBoard, visit: Visit) -> None:
     Sharing(visit, source, settings, share).wire(watching)
     acts = Acts(board, visit, reader, settings)
     inputs = {visit.owner, visit.language, *source.inputs, *settings.inputs}
+    screen.train.click(acts.unfold, inputs, [source.fold, settings.fold], **QUIET)  # first: a refusal ends the click
     begun = screen.train.click(
         acts.start, inputs, visit.run, validator=acts.check, show_progress_on=[screen.status], **PRIVATE
     )
     begun.success(**watching.polled).then(None, visit.run, visit.runs, js=REMEMBER)
-    screen.train.click(acts.unfold, inputs, [source.fold, settings.fold], **QUIET)
     fields = {visit.language, *source.reading.controls.values(), *settings.inputs}
     left = [control.blur for control in fields if isinstance(control, gr.Textbox)]  # all but the language are typed
     gr.on(left, lambda values: None, fields, None, validator=acts.check_fields, show_progress="hidden", **PRIVATE)

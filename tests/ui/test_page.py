@@ -48,13 +48,16 @@ class Wire:
         self.session = secrets.token_hex(5)
 
     def handler(self, name: str) -> Any:
-        """What the button with that word does; "tick" and "select" are what the clock and a chosen tab do."""
+        """What the button with that word does at last; "tick" and "select" are what the clock and a chosen tab do."""
+        found = []
         for one in self.page.fns.values():
             for part, event in one.targets:
                 word = getattr(self.page.blocks.get(part), "value", None)
                 if one.fn is not None and (event == name or event == "click" and word == SAID.get(name)):
-                    return one
-        raise LookupError(name)
+                    found.append(one)
+        if not found:
+            raise LookupError(name)
+        return found[-1] if name in SAID else found[0]
 
     def post(self, name: str, data: list[Any]) -> dict[str, Any]:
         return self.post_to(self.handler(name), data)
