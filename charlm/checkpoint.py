@@ -1,6 +1,7 @@
 """A run folder: written so that a cut-off at any moment loses nothing, read so that a stranger's can do no harm.
 
-    config.json          written once: how the text was read, the network, how it learns, the vocabulary
+    config.json          written once: how the text was read, the network, how it learns, the vocabulary; but for the
+                         name that people give a run, and other settings of training when it is extended
     model.safetensors    the best weights on validation; its step and loss in the metadata of the same file
     trainer.safetensors  all that exact resume needs, its plain facts in the metadata of the same file
     events.jsonl         the history (recording.py appends it)
@@ -21,9 +22,11 @@ import json
 import math
 import os
 import re
+import shutil
 import struct
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,7 @@ MAX_BYTES = {
 MAX_HEADER = 1 << 20  # of a safetensors file, with its metadata
 MAX_SYMBOLS = 70_000
 MAX_STRING = 1000  # characters of a title, or of a note
+MAX_NAME = 80  # characters of what people call a run
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names that Windows keeps for itself
 ANOTHER_TEXT = "{file} is not the text that this run learned from; it cannot be resumed."
@@ -75,6 +79,7 @@ class RunConfig:
     report: TextReport
     recipe: str = ""
     notes: tuple[str, ...] = ()
+    name: str = ""  # what people call the run; "": as its folder
 
 
 @dataclass(frozen=True)
@@ -201,8 +206,59 @@ def write_config(folder: Path, corpus: Corpus, plan: Plan) -> None:
 
 def write_training(folder: Path, training: TrainConfig) -> None:
     """Other settings of training into the config.json of a run that goes on; all else in it stays as it is."""
-    raw = _json(_bounded(folder / CONFIG), CONFIG) | {"training": dataclasses.asdict(training)}
-    _write_json(folder / CONFIG, raw)
+    with _alone_with(folder):
+        raw = _json(_bounded(folder / CONFIG), CONFIG) | {"training": dataclasses.asdict(training)}
+        _write_json(folder / CONFIG, raw)
+
+
+def write_name(folder: Path, name: str) -> None:
+    """What people call a run, into its config.json; "" gives it its folder's name again. Its date stays.
+
+    The folder keeps its own name: on a public server that is the right to the run, links and browsers remember it, and
+    a run may be named while it learns. Raises CheckpointError.
+    """
+    name = " ".join(name.split())
+    too_long = "A name has at most {most} characters; this one has {chars}."
+    _need(len(name) <= MAX_NAME, too_long, most=MAX_NAME, chars=len(name))
+    with _alone_with(folder):
+        raw = _json(_bounded(folder / CONFIG), CONFIG) | {"name": name}
+        begun = (folder / CONFIG).stat()
+        _write_json(folder / CONFIG, raw)
+        os.utime(folder / CONFIG, ns=(begun.st_atime_ns, begun.st_mtime_ns))
+
+
+@contextlib.contextmanager
+def _alone_with(folder: Path) -> Iterator[None]:
+    """Held while config.json is read and written again, so that of two changes at a time neither is lost."""
+    if sys.platform == "win32":  # it has no lock on a folder
+        yield
+        return
+    import fcntl
+
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        reason = error.strerror or error
+        raise CheckpointError("{file} cannot be read: {reason}.", file=folder / CONFIG, reason=reason) from error
+    try:
+        with contextlib.suppress(OSError):  # a file system that has no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove_run(folder: Path) -> None:
+    """Delete a run with all its files. Raises CheckpointError, as while another process trains it."""
+    _need(not folder.is_symlink(), "The run {run} is a link to another folder; delete it there.", run=folder.name)
+    try:
+        with locked_log(folder, sys.maxsize):
+            (folder / CONFIG).unlink()  # from here on it is no run, whatever is cut off when
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise CheckpointError(
+            "The run {run} could not be deleted: {reason}.", run=folder.name, reason=error.strerror or error
+        ) from error
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
@@ -265,6 +321,7 @@ def read_config(folder: Path) -> RunConfig:
             report=TextReport(_string(corpus, "encoding"), 0, tuple(map(note, _strings(corpus, "notes")))),
             recipe=_string(raw, "recipe"),
             notes=_strings(raw, "notes"),
+            name=_string(raw, "name"),
         )
     except ConfigError as error:
         raise CheckpointError("{file}: {reason}", file=CONFIG, reason=error) from error

@@ -62,12 +62,14 @@ class Limits:
     queue: int  # of all visitors, waiting
     characters: int  # generated at a time
     memory: int = 0  # bytes of one job; 0: as many as there are
+    run_bytes: int = (1 << 31) - 1  # of a run from elsewhere, all its files
 
 
 HOME = Limits(text_bytes=200 << 20, parameters=200_000_000, seconds=1e9, jobs=4, queue=16, characters=100_000)
 PUBLIC = Limits(
-    text_bytes=5 << 20, parameters=5_000_000, seconds=1800.0, jobs=1, queue=32, characters=5_000, memory=4 << 30
-)
+    text_bytes=5 << 20, parameters=5_000_000, seconds=1800.0, jobs=1, queue=32, characters=5_000, memory=4 << 30,
+    run_bytes=128 << 20,
+)  # fmt: skip
 
 
 def is_public() -> bool:

@@ -3,6 +3,7 @@
 The hostile folders are those of shared/reference/hub.md, section 4.2, and some more.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -11,6 +12,8 @@ import resource
 import shutil
 import signal
 import struct
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -717,3 +720,47 @@ def test_whenever_a_process_is_killed_the_newest_save_is_whole_and_goes_on_exact
     assert tiny.digest(trainer) == tiny.digest(whole)
     module.remove_leftovers(folder)
     assert not leftovers(folder)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_changes_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    tiny.run(folder)
+    os.utime(folder / CONFIG, (1e9, 1e9))
+    before = json.loads((folder / CONFIG).read_text("utf-8"))
+    module.write_name(folder, " Zoé’s\n first ")
+    assert json.loads((folder / CONFIG).read_text("utf-8")) == before | {"name": "Zoé’s first"}
+    assert read_config(folder).name == "Zoé’s first" and (folder / CONFIG).stat().st_mtime == 1e9
+    module.write_name(folder, "half \ud83d of it")
+    assert read_config(folder).name == "half ? of it"
+    with pytest.raises(CheckpointError, match="at most 80 characters; this one has 81"):
+        module.write_name(folder, "x" * 81)
+    with pytest.raises(CheckpointError):
+        module.write_name(tmp_path / "gone", "x")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no lock on a folder")
+def test_of_two_changes_at_a_time_none_is_lost(tmp_path: Path) -> None:
+    """A run is named while another process begins to extend it: both read config.json before either has written."""
+    folder = tmp_path / "run"
+    training = tiny.run(folder).config
+    both = threading.Barrier(2, timeout=0.5)
+    real = module._json
+
+    def slow(data: bytes, name: str) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):  # the lock lets only one of them come here
+            both.wait()
+        return real(data, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_json", slow)
+        longer = dataclasses.replace(training, steps=99)
+        threads = [threading.Thread(target=module.write_name, args=(folder, "mine"))]
+        threads.append(threading.Thread(target=module.write_training, args=(folder, longer)))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert (read_config(folder).name, read_config(folder).training.steps) == ("mine", 99)

@@ -12,6 +12,7 @@ from charlm.ui.generate_tab import generate_tab
 from charlm.ui.labels import Labels
 from charlm.ui.live_plot import serve_plotly
 from charlm.ui.race_tab import race_tab
+from charlm.ui.runs_tab import runs_tab
 from charlm.ui.theme import STYLE, theme
 from charlm.ui.train_tab import train_tab
 from charlm.ui.visit import QUIET, new_visit
@@ -29,11 +30,12 @@ def build_page(board: JobBoard) -> gr.Blocks:
         with gr.Row(elem_id="top"):
             labels.made(gr.Markdown, {"value": _head}, elem_id="head")
             visit = new_visit(page, labels)
-        with gr.Tabs():
-            with labels.made(gr.Tab, {"label": "tab_train"}, id="train"):
-                train_tab(board, visit)
+        with gr.Tabs() as tabs:
+            with labels.made(gr.Tab, {"label": "tab_train"}, id="train") as tab:
+                train_tab(board, visit, tab)
             generate_tab(board, visit, speakers)
             race_tab(board, visit)
+            runs_tab(board, visit, tabs)
         offer_generate(board, speakers)
         visit.language.change(labels.anew, visit.language, labels.blocks, **QUIET)
     return page
@@ -43,13 +45,18 @@ def _head(language: str) -> str:
     return f"# {say('title', language)}\n{say('about', language)}"
 
 
+def _upload_bytes(board: JobBoard) -> int:
+    """Of a text, or of a run; each is held to its own limit where it is read."""
+    return max(board.limits.text_bytes, board.limits.run_bytes)
+
+
 def launch_page(board: JobBoard, **options: Any) -> gr.Blocks:
     """Open the page. `options` are Gradio's, as `server_port` or `prevent_thread_lock`."""
     page = build_page(board)
     page.queue(max_size=QUEUE, default_concurrency_limit=4)
     page.launch(
         theme=theme(), css=STYLE, css_paths=[written_text.STYLE, next_bars.STYLE], max_threads=200,
-        max_file_size=board.limits.text_bytes, run_history=False,
+        max_file_size=_upload_bytes(board), run_history=False,
         enable_monitoring=False, footer_links=["settings"], ssr_mode=False, mcp_server=False, show_error=False,
         share=False, **options,
     )  # fmt: skip

@@ -43,7 +43,8 @@ from charlm.ui.words import say
 
 EXAMPLES = ("comedy-lstm", "comedy-gru", "comedy-rnn")  # shipped with the project, for everybody
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
-SECRET = re.compile(r".+-[0-9a-f]{32}")  # the name of a run that a stranger began
+SECRET_CHARS = 32  # of the name of a run that a stranger began
+SECRET = re.compile(rf".+-[0-9a-f]{{{SECRET_CHARS}}}")
 NOMINAL_SPEED = 50_000  # chars/s, to guess how long a budget in steps or epochs will take
 T = TypeVar("T")
 
@@ -63,23 +64,47 @@ def folder_of(run: str | None) -> Path:
     return runs_folder() / run
 
 
+def own_folder_of(run: str | None) -> Path:
+    """The folder of a run that the visitor may change: none that everybody has. Raises CheckpointError."""
+    folder = folder_of(run)
+    if run in EXAMPLES:
+        raise CheckpointError(say("example_stays"), run=run)
+    return folder
+
+
+def bare_name(run: str) -> str:
+    """A run's name without what cannot be guessed of it, for all that others may see: a file's name, a report."""
+    return run[: -SECRET_CHARS - 1] if SECRET.fullmatch(run) else run
+
+
 def _may_be_named(run: str) -> bool:
     """On a public server the host's own runs are not there to be guessed."""
     return not is_public() or run in EXAMPLES or SECRET.fullmatch(run) is not None
 
 
 def visible_runs(remembered: str | None) -> list[str]:
+    """Of known_runs those that can speak already."""
+    return [run for run in known_runs(remembered) if (runs_folder() / run / WEIGHTS).exists()]
+
+
+def known_runs(remembered: str | None) -> list[str]:
     """The runs that a visitor may choose from, newest first: at home all, on a public server his own and the examples.
 
     `remembered` is the JSON list of names that his browser keeps.
     """
-    found = list_runs()
-    newest = sorted(found, key=lambda run: (runs_folder() / run / CONFIG).stat().st_mtime, reverse=True)
-    speaking = [run for run in newest if (runs_folder() / run / WEIGHTS).exists()]
+    newest = sorted(list_runs(), key=lambda run: begun_at(runs_folder() / run), reverse=True)
     if not is_public():
-        return speaking
+        return newest
     mine = {*_names(remembered), *EXAMPLES}
-    return [run for run in speaking if run in mine and _may_be_named(run)]
+    return [run for run in newest if run in mine and _may_be_named(run)]
+
+
+def begun_at(folder: Path) -> float:
+    """When a run was begun, or came here, in seconds since 1970; 0 when it is gone."""
+    try:
+        return (folder / CONFIG).stat().st_mtime
+    except OSError:  # deleted meanwhile
+        return 0.0
 
 
 def _names(remembered: str | None) -> list[str]:
@@ -95,7 +120,7 @@ def new_run_folder(stem: str) -> Path:
     bare = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode("ascii")
     stem = re.sub(r"[^A-Za-z0-9]+", "-", bare).strip("-").lower()[:40].strip("-") or "text"
     if is_public():
-        return runs_folder() / f"{stem}-{secrets.token_hex(16)}"
+        return runs_folder() / f"{stem}-{secrets.token_hex(SECRET_CHARS // 2)}"
     number, folder = 1, runs_folder() / stem
     while folder.exists():
         number += 1

@@ -31,8 +31,8 @@ Values = Mapping[gr.components.Component, Any]
 Refused = dict[gr.components.Component, CharlmError]
 
 
-def train_tab(board: JobBoard, visit: Visit) -> None:
-    """The components and their wiring."""
+def train_tab(board: JobBoard, visit: Visit, tab: gr.Tab) -> None:
+    """The components and their wiring, to be made inside their tab."""
     labels, note = visit.labels, make_note()
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
@@ -43,6 +43,7 @@ def train_tab(board: JobBoard, visit: Visit) -> None:
             screen = make_screen(labels, board.limits.seconds)
     reader, watching = Reader(source, lambda: board.limits), Watching(board, visit, screen)
     watching.wire()
+    tab.select(**watching.polled)  # another run may have been chosen elsewhere
     wire_report(visit, reader, settings.recipe, report)
     Sharing(visit, source, settings, share).wire(watching)
     acts = Acts(board, visit, reader, settings)

@@ -7,15 +7,17 @@ frame (then only the memory is lost, and the language is the browser's).
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import gradio as gr
 from gradio.events import Dependency
 
-from charlm.errors import CharlmError
+from charlm.errors import CharlmError, LimitError
 from charlm.ui.labels import Labels
 from charlm.ui.words import LANGUAGES, error_words, say
 
@@ -30,6 +32,27 @@ REMEMBER = """(run) => {
         localStorage.setItem('charlm.runs', JSON.stringify(runs));
     } catch (error) { runs = run ? [run] : []; }
     return JSON.stringify(runs);
+}"""
+KEEP = """(run, known) => {  // among his runs, without being the one that the page watches
+    let runs = JSON.parse(known || '[]');
+    try { runs = JSON.parse(localStorage.getItem('charlm.runs') || known || '[]'); } catch (error) { /* blocked */ }
+    if (run) runs = [run, ...runs.filter(one => one !== run)].slice(0, 50);
+    try { localStorage.setItem('charlm.runs', JSON.stringify(runs)); } catch (error) { /* then it is forgotten */ }
+    return JSON.stringify(runs);
+}"""
+FORGET = """(gone, watched, known) => {  // a JSON list of runs that are no more
+    const names = JSON.parse(gone || '[]'), left = names.includes(watched) ? '' : watched;
+    let runs = JSON.parse(known || '[]');
+    try { runs = JSON.parse(localStorage.getItem('charlm.runs') || known || '[]'); } catch (error) { /* blocked */ }
+    runs = runs.filter(one => !names.includes(one));
+    try {
+        localStorage.setItem('charlm.runs', JSON.stringify(runs));
+        localStorage.setItem('charlm.run', left || '');
+    } catch (error) { /* there is nothing to forget */ }
+    return [left, JSON.stringify(runs)];
+}"""
+WATCH = """(run) => {
+    try { localStorage.setItem('charlm.run', run); } catch (error) { /* then it is forgotten */ }
 }"""
 RECALL = """() => {
     const spoken = LANGUAGES.find(one => navigator.language.toLowerCase().startsWith(one)) || 'en';
@@ -84,6 +107,17 @@ def new_visit(page: gr.Blocks, labels: Labels) -> Visit:
     recalled = page.load(None, None, [owner, run, runs, language], js=RECALL)
     recalled.then(None, language, None, js=SPEAK)  # also where it is English, which is no change
     return Visit(owner, run, runs, language, labels, recalled)
+
+
+def check_origin(request: gr.Request) -> None:
+    """Raises LimitError when another site's page asks for a change, with this visitor's cookies.
+
+    Gradio sends whoever asks from anywhere to a Space, so it is refused here.
+    """
+    origin = request.headers.get("origin")
+    here = {os.environ.get("SPACE_HOST") or request.headers.get("host", "")}
+    if origin is not None and urlparse(origin).netloc not in here:
+        raise LimitError(say("from_elsewhere"))
 
 
 @contextlib.contextmanager

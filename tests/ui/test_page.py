@@ -1,8 +1,10 @@
 """The page as a stranger's program meets it: which doors it has, and that every limit stands behind them too."""
 
+import io
 import json
 import secrets
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +15,19 @@ import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
 from gradio.routes import App
+from gradio.utils import get_upload_folder
 
+from charlm import archive
 from charlm.events import Finished, to_line
 from charlm.jobs import HOME, PUBLIC, JobBoard
 from charlm.log import EVENTS
 from charlm.ui.page import build_page
+from charlm.ui.runs import new_run_folder
 from charlm.ui.words import LANGUAGES, say
 
 MakeRun = Callable[[str], Path]
 TOKEN = "abcdefghijklmnopqrstuvwx"
-CALLS = {"/generate", "/train"}  # that are documented, for programs
+CALLS = {"/generate", "/train", "/runs"}  # that are documented, for programs
 TOLD = ("train", "pause", "resume", "end", "extend", "slower", "faster", "generate", "race_start")
 SAID = {key: say(key) for key in TOLD}
 FILES = (
@@ -130,12 +135,12 @@ def test_no_endpoint_is_public_but_the_documented_calls(wire: Wire) -> None:
     assert sorted(public) == sorted(CALLS)
 
 
-def test_one_poll_fills_everything_and_never_queues(wire: Wire) -> None:
+def test_one_poll_fills_all_of_a_tab_and_never_queues(wire: Wire) -> None:
     ticks = [one for one in wire.page.fns.values() if any(event == "tick" for _, event in one.targets)]
     timers = [part for part in wire.page.blocks.values() if isinstance(part, gr.Timer)]
     assert len(ticks) == len(timers) >= 2 and not any(tick.queue for tick in ticks)
     for tick in ticks:
-        assert {"LivePlot", "Markdown", "Textbox", "Timer"} <= {type(part).__name__ for part in tick.outputs}
+        assert {"LivePlot", "Markdown", "Timer"} < {type(part).__name__ for part in tick.outputs}
 
 
 @pytest.mark.parametrize("name", ["tick", "pause", "resume", "end", "extend", "slower", "faster", "select"])
@@ -143,14 +148,16 @@ def test_quick_handlers_do_not_wait_in_a_queue(wire: Wire, name: str) -> None:
     assert wire.handler(name).queue is False
 
 
-def test_no_handler_hands_out_a_file(wire: Wire) -> None:
+def test_no_handler_hands_out_a_file_but_a_download(wire: Wire) -> None:
     """A path that a handler returns would be readable from outside."""
     for handler in wire.page.fns.values():
         kinds = [type(part).__name__ for part in handler.outputs]
         for place, kind in enumerate(kinds):
-            if kind in FILES:  # the upload field, which is shown and hidden, and labelled in another language
+            if kind == "DownloadButton":  # its files are the concern of tests of their own
+                assert handler.name in ("pack", "tell")
+            elif kind in FILES:  # an upload field, which is shown and hidden, and labelled in another language
                 given = {"<lambda>": ["named", "pasted", "file"], "anew": list(LANGUAGES)}
-                assert kind == "File" and handler.name in given
+                assert kind in ("File", "UploadButton") and handler.name in given
                 for choice in given[handler.name]:
                     answer = wire.post_to(handler, [choice])["data"][place]
                     assert set(answer) == {"visible" if handler.name == "<lambda>" else "label", "__type__"}
@@ -183,7 +190,7 @@ def test_tabs_hold_nothing_but_tabs(wire: Wire) -> None:
 def test_html_templates_hold_no_values(wire: Wire) -> None:
     """They are evaluated as code by the browser."""
     made = [one for one in wire.page.blocks.values() if isinstance(one, gr.HTML)]
-    assert {type(one).__name__ for one in made} == {"LivePlot", "WrittenText", "NextBars"}
+    assert {type(one).__name__ for one in made} == {"LivePlot", "WrittenText", "NextBars", "RunTable"}
     for one in made:
         assert len(one.html_template) > 20 and one.css_template == ""
         assert not any(mark in one.html_template for mark in ("${", "{{", "`", "\\"))
@@ -422,3 +429,154 @@ def test_a_race_goes_on_without_those_that_have_ended(wire: Wire, runs: Path) ->
     assert (timer["active"], start["interactive"], stop["interactive"], resume["interactive"]) == (
         True, False, True, False,
     )  # fmt: skip
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def named(wire: Wire, name: str) -> Any:
+    """What a button of the Runs tab does."""
+    acts = [one for one in wire.page.fns.values() if getattr(one.fn, "__module__", "") == "charlm.ui.runs_tab"]
+    return next(one for one in acts if one.name == name)
+
+
+def ask(wire: Wire, name: str, data: list[Any], origin: str = "") -> dict[str, Any]:
+    """What a handler of the Runs tab answers, asked by a page of some origin."""
+    body = {"fn_index": named(wire, name)._id, "data": data, "session_hash": wire.session}
+    headers = {"Content-Type": "application/json"} | ({"Origin": origin} if origin else {})
+    return dict(wire.client.post("/gradio_api/run/predict", content=json.dumps(body), headers=headers).json())
+
+
+def secret_run(make_run: MakeRun) -> str:
+    return make_run(new_run_folder("book-lstm").name).name
+
+
+REACHING: list[tuple[str, list[Any]]] = [
+    ("rename", ["mine now", "en"]), ("pack", [True, "en"]), ("tell", ["en"]), ("open_there", ["en"]), ("ask", ["en"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "more"), REACHING, ids=lambda one: one if isinstance(one, str) else "")
+def test_nobody_does_anything_to_anothers_run(
+    name: str, more: list[Any], public_wire: Callable[..., Wire], make_run: MakeRun, runs: Path
+) -> None:
+    wire, theirs = public_wire(), secret_run(make_run)
+    make_run("the-hosts-own")
+    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    for guess in ("the-hosts-own", theirs[:-1], theirs[:-1] + "g", theirs.upper(), f"../checkpoints/{theirs}", "", "."):
+        answer = ask(wire, name, [[guess], *more])
+        assert say("not_yours") in answer["error"] or say("choose_first") in answer["error"]
+    assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
+    assert "error" not in ask(wire, name, [[theirs], *more])  # its name is the right to it
+
+
+def test_nobody_deletes_anothers_run(public_wire: Callable[..., Wire], make_run: MakeRun, runs: Path) -> None:
+    wire, theirs = public_wire(), secret_run(make_run)
+    for name in ("the-hosts-own", "comedy-lstm"):
+        make_run(name)
+    gone, stay, _, note = ask(wire, "delete", [["the-hosts-own", "comedy-lstm", theirs[:-1], theirs], "en"])["data"]
+    assert json.loads(gone) == [theirs] and stay == ["the-hosts-own", "comedy-lstm", theirs[:-1]]
+    assert "There is no such run" in note and "is an example" in note
+    assert {path.name for path in runs.iterdir()} == {"the-hosts-own", "comedy-lstm"}
+
+
+def test_a_stranger_lists_only_what_he_can_name(public_wire: Callable[..., Wire], make_run: MakeRun) -> None:
+    wire, mine, theirs = public_wire(), secret_run(make_run), secret_run(make_run)
+    for name in ("the-hosts-own", "comedy-lstm"):
+        make_run(name)
+    for answer in (
+        ask(wire, "look", [[theirs, "the-hosts-own"], json.dumps([mine]), "en", "nats", "steps"]),
+        ask(wire, "api_runs", [[mine, "the-hosts-own"]]),
+    ):
+        told = json.dumps(answer)
+        assert mine in told and "comedy-lstm" in told and theirs not in told and "the-hosts-own" not in told
+    for names in (None, [], "x", [1, None, {}], {"a": mine}):
+        assert [one["name"] for one in ask(wire, "api_runs", [names])["data"][0]] == ["comedy-lstm"]
+
+
+def test_at_home_the_api_tells_all_runs(wire: Wire, make_run: MakeRun) -> None:
+    for name in ("one", "two"):
+        make_run(name)
+    told = ask(wire, "api_runs", [None])["data"][0]
+    assert [one["name"] for one in told] == ["two", "one"]
+    assert told[0].keys() == {"name", "title", "cell", "hidden_size", "step", "loss"}
+    assert (told[0]["title"], told[0]["cell"], told[0]["hidden_size"], told[0]["step"]) == ("tiny", "lstm", 8, 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("rename", [["mine"], "x", "en"]), ("delete", [["mine"], "en"]), ("take_in", [None, "en"])],
+)  # fmt: skip
+def test_another_site_changes_nothing(
+    name: str, data: list[Any], wire: Wire, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run("mine")
+    config = (folder / "config.json").read_bytes()
+    for space in ("", "user-space.hf.space"):
+        monkeypatch.setenv("SPACE_HOST", space)
+        for origin in ("https://evil.example", "null", f"https://{space}.evil.example"):
+            assert say("from_elsewhere") in ask(wire, name, data, origin)["error"]
+    assert (folder / "config.json").read_bytes() == config
+    here = "https://user-space.hf.space"
+    assert say("from_elsewhere") not in (ask(wire, name, data, here).get("error") or "")
+
+
+def test_a_download_is_a_file_of_its_own(public_wire: Callable[..., Wire], make_run: MakeRun) -> None:
+    """For one click, under a path that cannot be guessed, with nothing in it that gives the run away."""
+    wire, mine = public_wire(), secret_run(make_run)
+    paths = [ask(wire, "pack", [[mine], False, "en"])["data"][0]["path"] for _ in range(2)]
+    assert len({Path(path).parent for path in paths}) == 2
+    assert {Path(path).name for path in paths} == {"book-lstm.zip"} and mine not in "".join(paths)
+    assert all(Path(path).is_relative_to(get_upload_folder()) for path in paths)
+    got = wire.client.get(f"/gradio_api/file={paths[0]}")
+    with zipfile.ZipFile(io.BytesIO(got.content)) as packed:
+        assert "book-lstm/model.safetensors" in packed.namelist() and "book-lstm/text.txt" not in packed.namelist()
+    page = ask(wire, "tell", [[mine], "en"])["data"][0]["path"]
+    assert "attachment" in wire.client.get(f"/gradio_api/file={page}").headers["content-disposition"]
+
+
+def hostile_zips(folder: Path) -> dict[str, bytes]:
+    """Each one is the zip of a whole run, but for one thing."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "text.txt"}
+
+    def made(more: Mapping[str, bytes], without: str = "", infos: tuple[zipfile.ZipInfo, ...] = ()) -> bytes:
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name, data in {**files, **more}.items():
+                if name != without:
+                    packed.writestr(f"x/{name}", data)
+            for info in infos:
+                packed.writestr(info, "/etc/passwd")
+        return target.getvalue()
+
+    link = zipfile.ZipInfo("x/text.txt")
+    link.external_attr = 0o120777 << 16
+    config = json.loads(files["config.json"])
+    return {
+        "no zip": b"PK\x03\x04 but no zip",
+        "empty": b"",
+        "a path": made({"../../evil.json": b"{}"}),
+        "a link": made({}, infos=(link,)),
+        "a pickle": made({"model.pkl": b"\x80\x04."}),
+        "no weights": made({}, without="model.safetensors"),
+        "a bomb": made({"events.jsonl": b"\n" * (300 << 20)}),
+        "other weights": made({"config.json": json.dumps(config | {"model": {"hidden_size": 9}}).encode()}),
+        "a newer version": made({"config.json": json.dumps(config | {"format_version": 99}).encode()}),
+    }
+
+
+def test_a_hostile_zip_leaves_nothing(wire: Wire, trained: Path, runs: Path) -> None:
+    for kind, data in hostile_zips(trained).items():
+        files = {"files": ("run.zip", data, "application/zip")}
+        path = wire.client.post("/gradio_api/upload", files=files).json()[0]
+        answer = ask(wire, "take_in", [{"path": path, "meta": {"_type": "gradio.FileData"}}, "en"])
+        assert answer["error"] and "Traceback" not in answer["error"], kind
+        assert list(runs.parent.rglob("*.json")) == [] and list(runs.iterdir()) == [], kind
+
+
+def test_only_an_uploaded_zip_is_taken(wire: Wire, make_run: MakeRun, runs: Path) -> None:
+    with open(runs.parent / "x.zip", "wb") as file:
+        archive.pack(make_run("mine"), file)
+    file_of_the_server = {"path": str(runs.parent / "x.zip"), "meta": {"_type": "gradio.FileData"}}
+    answer = ask(wire, "take_in", [file_of_the_server, "en"])
+    assert "error" in answer and [path.name for path in runs.iterdir()] == ["mine"]

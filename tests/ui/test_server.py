@@ -1,6 +1,7 @@
 """A running app.py, asked without a browser: what it refuses, and that a run outlives it."""
 
 import json
+import shutil
 import signal
 import time
 import urllib.error
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gradio_client import Client
 
 from charlm.events import Finished, Started, Step
+from charlm.jobs import PUBLIC
 from charlm.log import read_events
 from charlm.ui.words import say
 
@@ -52,7 +55,7 @@ def uploaded(url: str, size: int) -> int:
 
 def test_large_uploads_are_cut_off(server: Any, public_server: Any) -> None:
     assert uploaded(public_server.url, 1 << 20) == 200
-    assert uploaded(public_server.url, 6 << 20) == 413
+    assert uploaded(public_server.url, PUBLIC.run_bytes + (1 << 20)) == 413
     assert uploaded(server.url, 6 << 20) == 200
 
 
@@ -74,7 +77,7 @@ def test_files_of_the_server_stay_there(server: Any) -> None:
 def test_no_endpoint_is_public_but_the_documented_calls(public_server: Any) -> None:
     before = public_server.runs()
     info = json.loads(ask(f"{public_server.url}/gradio_api/info")[1])
-    assert set(info["named_endpoints"]) == {"/generate", "/train"} and info["unnamed_endpoints"] == {}
+    assert set(info["named_endpoints"]) == {"/generate", "/train", "/runs"} and info["unnamed_endpoints"] == {}
     assert press(public_server.url, "train", {say("seconds"): 1e9})["error"] is not None
     assert public_server.runs() == before
 
@@ -107,3 +110,11 @@ def test_a_run_outlives_its_server(start_server: Callable[..., Any]) -> None:
     assert len(told(Started)) == 1
     press(second.url, "pause", values)
     eventually(lambda: told(Finished) != [] and told(Finished)[-1].step > told(Step)[steps - 1].step)
+
+
+def test_runs_are_asked_for_as_the_readme_says(server: Any, trained: Path) -> None:
+    folder = shutil.copytree(trained, server.folder / "checkpoints" / "asked-for")
+    client = Client(server.url, verbose=False)
+    told = {one["name"]: one for one in client.predict(api_name="/runs")}
+    assert told[folder.name]["cell"] == "lstm" and told[folder.name]["loss"] > 0
+    assert client.predict(["some name"], api_name="/runs") == client.predict(api_name="/runs")  # at home all are told

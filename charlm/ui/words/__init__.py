@@ -25,6 +25,10 @@ NUMBER = r"[0-9][0-9,]{0,30}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,3})?"  # as forma
 LONGEST_KEPT = 1000  # characters of a sentence from a file that may be one of ours
 
 
+BUDGETS = ("seconds", "steps", "epochs")  # settings that are 0 where another one is the budget
+NOTHING = "–"
+
+
 class _Sentence(string.Formatter):
     """str.format, but numbers take the separators of a language, and notes and errors are said in it."""
 
@@ -63,6 +67,17 @@ def knob_words(name: str, about: str, language: str = "en") -> tuple[str, str]:
     if language in OTHERS and name in OTHERS[language].KNOBS:
         return OTHERS[language].KNOBS[name]
     return name.replace("_", " ").capitalize(), about
+
+
+def value_words(name: str, value: Any, language: str = "en") -> str:
+    """What a setting is set to, for people."""
+    if isinstance(value, bool):
+        return say("yes" if value else "no", language)
+    if isinstance(value, str):
+        return value
+    if name in BUDGETS and not value:
+        return NOTHING
+    return number(value, "g" if isinstance(value, float) else "d" if name == "seed" else ",", language)
 
 
 def error_words(error: CharlmError, language: str = "en") -> str:
