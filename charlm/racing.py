@@ -39,8 +39,8 @@ EQUALS = ("seconds", "parameters")
 RACE = "race.json"  # in the folder of the first run: which runs race, and what is equal
 RACE_BYTES = 4096
 WIDE = 100_000  # parameters, from which on a character's embedding has 64 numbers instead of 32
-# Nats that luck may make of the difference between two networks. Four seeds spread it by 0.005 (comedy-en, 50,000
-# parameters, 300 steps); with equal seconds the clock adds its own.
+# Nats that luck may make of the difference between two networks. Four seeds spread it by 0.002 to 0.007 (50,000
+# parameters, 200 and 300 steps of comedy-en and tale-fr); with equal seconds the clock adds its own.
 LUCK = 0.02
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from browser import (
+    SECONDS,
     button,
     go_to,
     labelled,
@@ -412,7 +413,7 @@ def test_in_a_frame_with_storage_blocked(visitor: Callable[..., BrowserContext],
     before = server.runs()
     button(inside, "race_start").click()
     over = re.compile(f"{said('race_won').pattern}|{said('race_close').pattern}")
-    expect(inside.locator("#race-status")).to_contain_text(over)
+    expect(inside.locator("#race-status")).to_contain_text(over, timeout=4 * SECONDS * 1000)  # three runs
     assert len(server.runs() - before) == 3
     inside.locator("#language input").click()
     inside.get_by_role("option", name="Français", exact=True).click()
