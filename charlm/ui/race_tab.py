@@ -6,7 +6,6 @@ they can be written with, compared and resumed like them.
 
 import contextlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from charlm.ui.race_views import (
     race_table_view,
     shared_view,
 )
-from charlm.ui.runs import Follower, Recent, begin_race, folder_of, owner_of, visible_runs
+from charlm.ui.runs import Follower, Recent, begin_race, folder_of, owner_of, resume_run, visible_runs
 from charlm.ui.visit import QUIET, Visit, sentences
 from charlm.ui.words import number, say
 
@@ -87,13 +86,14 @@ class Track:
     samples: tuple[gr.Textbox, ...]  # in the order of CELLS
     timer: gr.Timer
     race: gr.Button
-    stop: gr.Button
+    pause: gr.Button
     resume: gr.Button
+    end: gr.Button
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         """In the order of `Acts.poll`."""
-        buttons = [self.timer, self.race, self.stop, self.resume]
+        buttons = [self.timer, self.race, self.pause, self.resume, self.end]
         return [self.status, self.plot, self.table, self.shared, *self.samples, *buttons]
 
 
@@ -118,7 +118,8 @@ def race_tab(board: JobBoard, visit: Visit) -> None:
     begun = track.race.click(acts.start, inputs, [race, names], show_progress_on=[track.status], **PRIVATE)
     begun.success(**poll).then(None, [race, names, visit.runs], visit.runs, js=REMEMBER_RACE)
     track.resume.click(acts.go_on, [race, visit.owner, visit.language], race, **QUIET).success(**poll)
-    track.stop.click(acts.end, [race, visit.language], None, **QUIET)
+    track.pause.click(acts.pause, [race, visit.language], None, **QUIET)
+    track.end.click(acts.end, [race, visit.language], None, **QUIET)
     offer = {"fn": acts.texts, "inputs": [visit.runs, terms.text, visit.language], "outputs": terms.text, **QUIET}
     for happens in (tab.select, visit.language.change, visit.recalled.then):
         happens(**offer)
@@ -156,6 +157,7 @@ class Acts:
                 gr.Button(interactive=is_over),
                 gr.Button(interactive=not is_over),
                 gr.Button(interactive=is_over and any(not _has_ended(lane.history) for lane in lanes)),
+                gr.Button(interactive=view.state == "running"),
             ]
 
     def _lanes(self, race: Race, stack: contextlib.ExitStack) -> list[Lane]:
@@ -191,17 +193,23 @@ class Acts:
             lanes = self._lanes(read_race(folder_of(name)), stack)
             waiting = [lane for lane in lanes if not _has_ended(lane.history)]
             if waiting:
-                first, *others = (folder_of(lane.run) for lane in waiting)
-                left = [lane.result.seconds_left for lane in waiting]
-                budget = sum(seconds for seconds in left if math.isfinite(seconds)) or SECONDS * len(waiting)
-                self.board.start(first, owner_of(token, request.session_hash), budget, others=tuple(others))
+                first, *others = (lane.run for lane in waiting)
+                resume_run(self.board, owner_of(token, request.session_hash), first, others)
         return name
 
-    def end(self, name: str, language: str) -> None:
-        """Stop it; all keep what they have."""
+    def pause(self, name: str, language: str) -> None:
+        """All save, and go on later exactly from there."""
         with sentences(language):
             for run in read_race(folder_of(name)).runs:
                 self.board.stop(run)
+
+    def end(self, name: str, language: str) -> None:
+        """All are over now, evaluated and kept."""
+        with sentences(language):
+            race = read_race(folder_of(name))
+            under_way = [run for run in race.runs if self.board.is_active(run)]
+            if under_way:  # one job for all of them
+                self.board.end(under_way[0])
 
     def texts(self, remembered: str, chosen: str, language: str) -> Any:
         """The texts there are now: those with a name, then those of the visitor's runs."""
@@ -222,7 +230,7 @@ class Acts:
 def _idle(language: str) -> list[Any]:
     off = gr.Button(interactive=False)
     nothing = [gr.Textbox("", label=cell.upper()) for cell in CELLS]
-    start = [gr.Timer(active=False), gr.Button(interactive=True), off, off]
+    start = [gr.Timer(active=False), gr.Button(interactive=True), off, off, off]
     return [say("race_idle", language), empty_race_view(language), "", "", *nothing, *start]
 
 
@@ -286,8 +294,8 @@ def _track(labels: Labels) -> Track:
     """All but the samples is shown where this is called; those are rendered where there is room for them."""
     with gr.Row():
         race = labels.made(gr.Button, {"value": "race_start"}, variant="primary", min_width=170)
-        stop = labels.made(gr.Button, {"value": "stop"}, interactive=False, min_width=90)
-        resume = labels.made(gr.Button, {"value": "resume"}, interactive=False, min_width=90)
+        off: dict[str, Any] = {"interactive": False, "min_width": 90}
+        pause, resume, end = (labels.made(gr.Button, {"value": key}, **off) for key in ("pause", "resume", "end"))
     status = gr.Markdown(say("race_idle"), elem_id="race-status")
     plot = LivePlot(empty_race_view(), elem_id="race-plot")
     units: Said = {"label": "unit", "choices": lambda language: [(say(unit, language), unit) for unit in views.UNITS]}
@@ -301,4 +309,5 @@ def _track(labels: Labels) -> Track:
         )
         for cell in CELLS
     )  # fmt: skip
-    return Track(status, plot, unit, table, shared, samples, gr.Timer(POLL_SECONDS, active=False), race, stop, resume)
+    timer = gr.Timer(POLL_SECONDS, active=False)
+    return Track(status, plot, unit, table, shared, samples, timer, race, pause, resume, end)

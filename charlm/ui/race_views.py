@@ -86,7 +86,7 @@ def empty_race_view(language: str = "en") -> dict[str, Any]:
 def race_status_view(lanes: Sequence[Lane], view: JobView, language: str = "en") -> str:
     """Who leads, or who has won, in Markdown."""
     if view.state == "queued":
-        return say("queued", language, place=view.place, wait=views.duration(view.wait_seconds))
+        return say("queued", language, place=view.place, wait=views.duration(view.wait_seconds, language))
     results = [lane.result for lane in lanes]
     if view.state == "ended":
         return _ended(lanes, results, view, language)
@@ -97,7 +97,7 @@ def race_status_view(lanes: Sequence[Lane], view: JobView, language: str = "en")
         return say("starting", language)
     lead, first = order[0]
     rest = "".join(f" · {one.cell.upper()} {number(loss, '.3f', language)}" for loss, one in order[1:])
-    left = views.duration(sum(one.seconds_left for one in results))
+    left = views.duration(sum(one.seconds_left for one in results), language)
     return say("race_running", language, cell=first.cell.upper(), loss=lead, rest=rest, left=left)
 
 
@@ -110,7 +110,7 @@ def _ended(lanes: Sequence[Lane], results: Sequence[Result], view: JobView, lang
                 say("race_diverged", language, cell=lane.cell.upper(), advice=views.plain(retold(end.advice, language)))
             )
     if any(end is None or end.reason == "stopped" for end in ends):
-        lines.append(say("race_stopped", language))
+        lines.append(say("race_paused", language))
     elif len(order := placed(results)) > 1:
         lines.append(_verdict(order, language))
     return "\n\n".join(lines)

@@ -37,7 +37,7 @@ from charlm.jobs import JobBoard, Limits, is_public
 from charlm.log import LogReader
 from charlm.model import CharRNN, parameter_count
 from charlm.racing import Race, write_race
-from charlm.recipes import Plan
+from charlm.recipes import DEFAULT_SECONDS, Plan
 from charlm.stepping import Folded, fold
 from charlm.ui.words import say
 
@@ -198,9 +198,18 @@ def _check_seconds(limits: Limits, seconds: float) -> None:
 # --- going on ---------------------------------------------------------------------------------------------------------
 
 
-def resume_run(board: JobBoard, owner: str, run: str) -> None:
-    """Queue a run that was paused once more. Raises CheckpointError or LimitError."""
-    board.start(_resumable(run), owner)
+def resume_run(board: JobBoard, owner: str, run: str, others: Sequence[str] = ()) -> None:
+    """Queue a run that was paused once more; with `others`, those of a race. Raises CheckpointError or LimitError."""
+    folder, *beside = (_resumable(one) for one in (run, *others))
+    board.start(folder, owner, sum(map(_seconds_left, (folder, *beside))), others=tuple(beside))
+
+
+def _seconds_left(folder: Path) -> float:
+    """What a paused run will still take, by its speed so far: a guess, for those who wait behind it."""
+    last = LogReader(folder).read().last_step
+    if last is None or not last.progress:
+        return read_config(folder).training.seconds or DEFAULT_SECONDS
+    return last.seconds / last.progress - last.seconds
 
 
 def extend_run(board: JobBoard, owner: str, run: str, seconds: float | None) -> None:

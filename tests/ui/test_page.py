@@ -387,11 +387,12 @@ def test_a_stranger_sees_and_stops_no_race_of_others(public_wire: Callable[..., 
     for guess in (name[:-1], name.upper(), json.loads(names)[1], "moliere-lstm", "../" + name, "", None, 5, [name]):
         plot = stranger.post_to(race_handler(wire, "poll"), [guess, "en", "nats"])["data"][1]
         assert plot["run"] == ""
-        stranger.post_to(race_handler(wire, "end"), [guess, "en"])
+        for order in ("pause", "end"):
+            stranger.post_to(race_handler(wire, order), [guess, "en"])
         assert "error" in stranger.post_to(race_handler(wire, "go_on"), [guess, TOKEN, "en"])
     assert all(map(wire.board.is_active, json.loads(names)))
     assert wire.post_to(race_handler(wire, "poll"), [name, "en", "nats"])["data"][1]["run"] == name
-    wire.post_to(race_handler(wire, "end"), [name, "en"])
+    wire.post_to(race_handler(wire, "pause"), [name, "en"])
     eventually_over(wire.board, name)
 
 
@@ -420,15 +421,14 @@ def test_the_texts_of_ones_own_runs_can_race(public_wire: Callable[..., Wire], r
 def test_a_race_goes_on_without_those_that_have_ended(wire: Wire, runs: Path) -> None:
     name, names = race(wire, {say("race_seconds"): 5})["data"]
     ended, *others = json.loads(names)
-    wire.post_to(race_handler(wire, "end"), [name, "en"])
+    wire.post_to(race_handler(wire, "pause"), [name, "en"])
     eventually_over(wire.board, name)
     (runs / ended / EVENTS).write_text(to_line(Finished(5, "budget", 5.0)), "utf-8")
     assert wire.post_to(race_handler(wire, "go_on"), [name, TOKEN, "en"])["data"] == [name]
     assert [wire.board.is_active(run) for run in (ended, *others)] == [False, True, True]
-    timer, start, stop, resume = wire.post_to(race_handler(wire, "poll"), [name, "en", "nats"])["data"][-4:]
-    assert (timer["active"], start["interactive"], stop["interactive"], resume["interactive"]) == (
-        True, False, True, False,
-    )  # fmt: skip
+    timer, start, pause, resume, end = wire.post_to(race_handler(wire, "poll"), [name, "en", "nats"])["data"][-5:]
+    assert timer["active"] and not start["interactive"]
+    assert (pause["interactive"], resume["interactive"], end["interactive"]) == (True, False, True)
 
 
 # --- runs -------------------------------------------------------------------------------------------------------------

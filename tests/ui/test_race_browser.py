@@ -1,4 +1,4 @@
-"""The Race tab in a real browser: three runs in one plot, found again after a reload, stopped, and gone on with."""
+"""The Race tab in a real browser: three runs in one plot, found again after a reload, paused, and gone on with."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def test_a_race(visitor: Callable[..., BrowserContext], server: Any) -> None:
     page.get_by_label(f"number input for {say('race_seconds')}").fill("3")
     before = server.runs()
     button(page, "race_start").click()
-    expect(button(page, "stop")).to_be_enabled()
+    expect(button(page, "pause")).to_be_enabled()
     folders = sorted(server.runs() - before)
     assert [json.loads((folder / "config.json").read_text())["model"]["cell"] for folder in folders] == sorted(CELLS)
     page.wait_for_function(HAS_CURVES, arg=1)
@@ -62,7 +62,7 @@ def test_a_race(visitor: Callable[..., BrowserContext], server: Any) -> None:
     go_to(page, "tab_race")
     page.wait_for_function(HAS_CURVES, arg=2)
     is_over(page, "en")
-    expect(button(page, "stop")).to_be_disabled()
+    expect(button(page, "pause")).to_be_disabled()
     expect(button(page, "resume")).to_be_disabled()
     expect(button(page, "race_start")).to_be_enabled()
     losses = [float(one) for one in row(page, "race_stream")]
@@ -82,7 +82,7 @@ def test_a_race(visitor: Callable[..., BrowserContext], server: Any) -> None:
     assert page.evaluate("() => JSON.parse(localStorage.getItem('charlm.runs')).length") == 3
 
 
-def test_a_race_of_equal_parameters_stops_and_goes_on(visitor: Callable[..., BrowserContext], server: Any) -> None:
+def test_a_race_of_equal_parameters_pauses_and_goes_on(visitor: Callable[..., BrowserContext], server: Any) -> None:
     """In French, where each takes the same steps."""
     fr = "fr"
     page = visitor(locale="fr-FR").new_page()
@@ -96,10 +96,9 @@ def test_a_race_of_equal_parameters_stops_and_goes_on(visitor: Callable[..., Bro
     page.get_by_label(f"number input for {say('race_steps', fr)}").fill("150")
     before = server.runs()
     pressed(page, "race_start", fr)
-    stop = page.get_by_role("button", name=say("stop", fr), exact=True)
     page.wait_for_function(HAS_CURVES, arg=0)
-    stop.click()
-    expect(status(page)).to_contain_text(say("race_stopped", fr))
+    pressed(page, "pause", fr)
+    expect(status(page)).to_contain_text(say("race_paused", fr))
     folders = server.runs() - before
     assert {told(folder, Finished)[-1].reason for folder in folders} == {"stopped"}
     pressed(page, "resume", fr)

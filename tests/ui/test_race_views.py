@@ -150,8 +150,8 @@ def test_who_has_won(losses: tuple[float, ...], best: str, gates: str, three: Ma
 
 
 def test_a_race_that_was_stopped_has_no_winner(three: MakeRace, lane: MakeLane) -> None:
-    assert views.race_status_view(three(1.5, 1.6, 1.4, end=STOPPED), ENDED) == say("race_stopped")
-    assert views.race_status_view([*three(1.5, 1.6, 1.4)[:2], lane("lstm", started())], ENDED) == say("race_stopped")
+    assert views.race_status_view(three(1.5, 1.6, 1.4, end=STOPPED), ENDED) == say("race_paused")
+    assert views.race_status_view([*three(1.5, 1.6, 1.4)[:2], lane("lstm", started())], ENDED) == say("race_paused")
 
 
 def test_who_fell_apart_and_what_failed(three: MakeRace, lane: MakeLane) -> None:

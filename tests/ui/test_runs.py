@@ -1,6 +1,7 @@
 """What a visitor may see, name and begin. Names and limits come from strangers."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import tiny
 
 from charlm.checkpoint import NAME, checked_name, read_config
 from charlm.errors import CharlmError, CheckpointError, LimitError
+from charlm.events import Step, to_line
 from charlm.jobs import JobBoard
 from charlm.log import EVENTS
 from charlm.racing import CELLS, Race, read_race
@@ -22,6 +24,7 @@ from charlm.ui.runs import (
     folder_of,
     new_run_folder,
     owner_of,
+    resume_run,
     speaker,
     version_of,
     visible_runs,
@@ -243,6 +246,24 @@ def test_a_race_that_finds_no_room_leaves_nothing(
     with pytest.raises(LimitError):
         begin_a_race(board)
     assert [path.name for path in runs.iterdir()] == [first]
+
+
+def test_who_waits_behind_a_resumed_run_is_told_what_that_has_left(make_board: MakeBoard, make_run: MakeRun) -> None:
+    """By the speed that it had; of a race, what all of its runs have left."""
+    board = make_board(places=1)
+    half, tenth, other = (make_run(name) for name in ("half", "tenth", "other"))
+    for folder, progress in ((half, 0.5), (tenth, 0.1)):
+        (folder / EVENTS).write_text(to_line(Step(5, 1.0, 2.0, 1.0, 0.1, 100, 100.0, progress)), "utf-8")
+    resume_run(board, "me", half.name)
+    resume_run(board, "you", other.name)
+    assert board.view(other.name).wait_seconds == pytest.approx(100, abs=20)
+    board.stop(other.name)
+    board.stop(half.name)
+    while board.is_active(half.name):
+        time.sleep(0.01)
+    resume_run(board, "me", half.name, [tenth.name])
+    resume_run(board, "you", other.name)
+    assert board.view(other.name).wait_seconds == pytest.approx(100 + 900, abs=20)
 
 
 def test_a_run_of_steps_has_a_guessed_budget(make_board: MakeBoard) -> None:

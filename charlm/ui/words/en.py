@@ -140,7 +140,7 @@ WORDS = {
     "race_running": "**{cell}** leads with {loss:.3f}{rest} · about {left} to go",
     "race_evaluating": "All have used their budget; evaluating …",
     "race_diverged": "{cell} fell apart: {advice}",
-    "race_stopped": "Stopped. Each keeps what it has learned; Resume goes on with the race.",
+    "race_paused": "Paused. Each keeps what it has learned; Resume goes on with the race.",
     "race_won": "**{cell}** wins with {loss:.4f} nats per character (stream); {second} has {other:.4f}.",
     "race_close": "Too close to call: {cell} {loss:.4f}, {second} {other:.4f} nats per character (stream). Another seed may turn them round.",
     "race_gates": "Gates pay here: {gap:.3f} better than the RNN.",

@@ -140,7 +140,7 @@ WORDS = {
     "race_running": "Va en cabeza **{cell}** con {loss:.3f}{rest} · faltan unos {left}",
     "race_evaluating": "Todas han gastado su presupuesto; evaluando …",
     "race_diverged": "{cell} se ha descompuesto: {advice}",
-    "race_stopped": "Parada. Cada una conserva lo aprendido; Continuar sigue con la carrera.",
+    "race_paused": "En pausa. Cada una conserva lo aprendido; Continuar sigue con la carrera.",
     "race_won": "Gana **{cell}** con {loss:.4f} nats por carácter (stream); {second} tiene {other:.4f}.",
     "race_close": "Demasiado igualado: {cell} {loss:.4f}, {second} {other:.4f} nats por carácter (stream). Otra semilla puede darle la vuelta.",
     "race_gates": "Aquí las puertas valen la pena: {gap:.3f} mejor que la RNN.",

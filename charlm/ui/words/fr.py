@@ -140,7 +140,7 @@ WORDS = {
     "race_running": "**{cell}** est en tête avec {loss:.3f}{rest} · encore {left} environ",
     "race_evaluating": "Tous ont épuisé leur budget ; évaluation …",
     "race_diverged": "{cell} s’est effondré : {advice}",
-    "race_stopped": "Arrêtée. Chacun garde ce qu’il a appris ; Reprendre continue la course.",
+    "race_paused": "En pause. Chacun garde ce qu’il a appris ; Reprendre continue la course.",
     "race_won": "**{cell}** gagne avec {loss:.4f} nats par caractère (stream) ; {second} a {other:.4f}.",
     "race_close": "Trop serré pour trancher : {cell} {loss:.4f}, {second} {other:.4f} nats par caractère (stream). Une autre graine peut les inverser.",
     "race_gates": "Ici les portes en valent la peine : {gap:.3f} de mieux que le RNN.",

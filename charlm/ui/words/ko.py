@@ -140,7 +140,7 @@ WORDS = {
     "race_running": "**{cell}** 선두 {loss:.3f}{rest} · 약 {left} 남음",
     "race_evaluating": "모두 예산을 다 썼습니다. 평가하는 중 …",
     "race_diverged": "{cell}이(가) 무너졌습니다: {advice}",
-    "race_stopped": "멈췄습니다. 셋 다 배운 것을 간직합니다. ‘이어서’를 누르면 경주를 계속합니다.",
+    "race_paused": "잠시 멈췄습니다. 셋 다 배운 것을 간직합니다. ‘이어서’를 누르면 경주를 계속합니다.",
     "race_won": "**{cell}** 승리: 글자당 {loss:.4f}나트(stream). {second}: {other:.4f}.",
     "race_close": "우열을 가리기 어렵습니다: {cell} {loss:.4f}, {second} {other:.4f} 글자당 나트(stream). 시드를 바꾸면 뒤집힐 수 있습니다.",
     "race_gates": "여기서는 게이트가 값어치를 합니다: RNN보다 {gap:.3f} 낫습니다.",

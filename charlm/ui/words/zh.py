@@ -138,7 +138,7 @@ WORDS = {
     "race_running": "**{cell}** 领先：{loss:.3f}{rest} · 大约还剩 {left}",
     "race_evaluating": "预算都已用完，正在评估……",
     "race_diverged": "{cell} 崩溃了：{advice}",
-    "race_stopped": "已停止。每个网络都保留学到的内容；点“继续”可接着赛。",
+    "race_paused": "已暂停。每个网络都保留学到的内容；点“继续”可接着赛。",
     "race_won": "**{cell}** 获胜：{loss:.4f} 奈特每字符（stream）；{second} 为 {other:.4f}。",
     "race_close": "难分胜负：{cell} {loss:.4f}，{second} {other:.4f} 奈特每字符（stream）。换个种子可能就反过来。",
     "race_gates": "门控在这里值得：比 RNN 好 {gap:.3f}。",
