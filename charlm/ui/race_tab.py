@@ -294,8 +294,9 @@ def _track(labels: Labels) -> Track:
     """All but the samples is shown where this is called; those are rendered where there is room for them."""
     with gr.Row():
         race = labels.made(gr.Button, {"value": "race_start"}, variant="primary", min_width=170)
-        off: dict[str, Any] = {"interactive": False, "min_width": 90}
-        pause, resume, end = (labels.made(gr.Button, {"value": key}, **off) for key in ("pause", "resume", "end"))
+        widths = {"pause": 90, "resume": 90, "end": 170}
+        off = [labels.made(gr.Button, {"value": key}, interactive=False, min_width=n) for key, n in widths.items()]
+        pause, resume, end = off
     status = gr.Markdown(say("race_idle"), elem_id="race-status")
     plot = LivePlot(empty_race_view(), elem_id="race-plot")
     units: Said = {"label": "unit", "choices": lambda language: [(say(unit, language), unit) for unit in views.UNITS]}

@@ -57,7 +57,8 @@ def race_plot_view(
         lanes, key=lambda lane: (len(lane.history.measured), len(lane.history.train.x))
     )  # the levels are for all
     x = say("race_x" if equal == "seconds" else "step", language)
-    return views.plot_view(race, told.history, language, unit) | {"x": x, "curves": curves}
+    one = views.plot_view(race, told.history, language, unit)
+    return {**one, "x": x, "curves": curves, "rate": None, "marks": []}  # which are one run's own
 
 
 def _curves(lane: Lane, equal: str, language: str, unit: str) -> list[dict[str, Any]]:

@@ -77,7 +77,8 @@ def test_three_runs_in_one_plot(lane: MakeLane) -> None:
     assert all((curve["x"], curve["y"]) == ([2.0], [1.75]) for curve in thick)
     assert all((curve["x"], curve["y"]) == ([2.0, 4.0], [2.5, 2.0]) for curve in thin)
     assert [curve["colour"] for curve in thick] == [curve["colour"] for curve in thin] == [1, 2, 3]
-    assert value["levels"] == [{"name": "3-gram", "y": 2.2}]
+    assert [level["y"] for level in value["levels"]] == [2.2]
+    assert not value["rate"] and not value["marks"]  # each run has its own
 
 
 def test_with_equal_steps_the_plot_goes_by_steps(lane: MakeLane) -> None:

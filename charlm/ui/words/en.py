@@ -136,7 +136,7 @@ WORDS = {
     "race_start": "Start the race",
     "race_idle": "Choose a text and press **Start the race**.",
     "race_empty": "Here three losses will fall, on text that none of the three has seen.",
-    "race_x": "seconds of training, each",
+    "race_x": "seconds each",
     "race_running": "**{cell}** leads with {loss:.3f}{rest} · about {left} to go",
     "race_evaluating": "All have used their budget; evaluating …",
     "race_diverged": "{cell} fell apart: {advice}",

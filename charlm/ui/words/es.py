@@ -136,7 +136,7 @@ WORDS = {
     "race_start": "Empezar la carrera",
     "race_idle": "Elige un texto y pulsa **Empezar la carrera**.",
     "race_empty": "Aquí bajarán tres pérdidas, sobre texto que ninguna de las tres ha visto.",
-    "race_x": "segundos de entrenamiento de cada una",
+    "race_x": "segundos de cada una",
     "race_running": "Va en cabeza **{cell}** con {loss:.3f}{rest} · faltan unos {left}",
     "race_evaluating": "Todas han gastado su presupuesto; evaluando …",
     "race_diverged": "{cell} se ha descompuesto: {advice}",

@@ -136,7 +136,7 @@ WORDS = {
     "race_start": "Lancer la course",
     "race_idle": "Choisissez un texte et cliquez sur **Lancer la course**.",
     "race_empty": "Ici trois pertes descendront, sur un texte qu’aucun des trois n’a vu.",
-    "race_x": "secondes d’entraînement de chacun",
+    "race_x": "secondes de chacun",
     "race_running": "**{cell}** est en tête avec {loss:.3f}{rest} · encore {left} environ",
     "race_evaluating": "Tous ont épuisé leur budget ; évaluation …",
     "race_diverged": "{cell} s’est effondré : {advice}",
