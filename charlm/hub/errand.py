@@ -55,6 +55,9 @@ SENTENCES = {  # by the codes of worker.py and of this package
     "disk": HubError("The disk cannot hold it: {said}."),
     "failed": HubError("The Hub could not be used ({said}). Nothing is lost here; try again later."),
 }  # fmt: skip
+NO_VALUES: dict[str, object] = {"repo": "", "revision": "", "said": "", "file": ""} | dict.fromkeys(
+    ("status", "seconds", "size", "limit"), 0
+)
 Facts = dict[str, Any]
 
 
@@ -80,16 +83,7 @@ def seconds_for(size: int) -> float:
 
 def refused(code: str, **values: object) -> HubError:
     """The error of a code."""
-    shown = {
-        "repo": "",
-        "revision": "",
-        "said": "",
-        "status": 0,
-        "seconds": 0,
-        "file": "",
-        "size": 0,
-        "limit": 0,
-    } | values
+    shown = NO_VALUES | values
     sentence = SENTENCES.get(code, SENTENCES["failed"])
     needed = {name: value for name, value in shown.items() if f"{{{name}" in sentence.template}
     return sentence.filled(code=code, **needed)
@@ -132,7 +126,8 @@ def _answers(request: str, surroundings: dict[str, str], seconds: float) -> Gene
         process.stdin.write(request)
         process.stdin.close()
         for line in process.stdout:
-            yield json.loads(line)
+            if line.endswith("\n"):  # else it was ended in the middle of a word
+                yield json.loads(line)
         if is_late.is_set():
             raise refused("slow", seconds=round(seconds))
     except BrokenPipeError as error:  # it ended before it had read
