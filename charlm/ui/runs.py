@@ -38,10 +38,10 @@ from charlm.log import LogReader
 from charlm.model import CharRNN, parameter_count
 from charlm.racing import Race, write_race
 from charlm.recipes import DEFAULT_SECONDS, Plan
+from charlm.space import EXAMPLES
 from charlm.stepping import Folded, fold
 from charlm.ui.words import say
 
-EXAMPLES = ("comedy-lstm", "comedy-gru", "comedy-rnn")  # shipped with the project, for everybody
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 SECRET_CHARS = 32  # of the name of a run that a stranger began
 SECRET = re.compile(rf".+-[0-9a-f]{{{SECRET_CHARS}}}")
@@ -88,15 +88,18 @@ def visible_runs(remembered: str | None) -> list[str]:
 
 
 def known_runs(remembered: str | None) -> list[str]:
-    """The runs that a visitor may choose from, newest first: at home all, on a public server his own and the examples.
+    """The runs that a visitor may choose from, newest first, and the examples last: at home all, on a public server his
+    own and the examples.
 
     `remembered` is the JSON list of names that his browser keeps.
     """
-    newest = sorted(list_runs(), key=lambda run: begun_at(runs_folder() / run), reverse=True)
+    found = list_runs()
+    newest = sorted({*found} - {*EXAMPLES}, key=lambda run: (begun_at(runs_folder() / run), run), reverse=True)
+    ordered = newest + [run for run in EXAMPLES if run in found]
     if not is_public():
-        return newest
+        return ordered
     mine = {*_names(remembered), *EXAMPLES}
-    return [run for run in newest if run in mine and _may_be_named(run)]
+    return [run for run in ordered if run in mine and _may_be_named(run)]
 
 
 def begun_at(folder: Path) -> float:

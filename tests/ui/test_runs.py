@@ -125,7 +125,7 @@ def test_a_stranger_sees_the_examples_and_his_own(make_run: MakeRun, public: Non
     for name in ("the-hosts-own", "comedy-lstm"):
         make_run(name)
     assert visible_runs("[]") == ["comedy-lstm"]
-    assert visible_runs(json.dumps([mine])) == ["comedy-lstm", mine]
+    assert visible_runs(json.dumps([mine])) == [mine, "comedy-lstm"]  # the examples last
     assert theirs not in visible_runs(json.dumps([mine, "theirs", "../" + theirs]))
 
 
