@@ -435,11 +435,13 @@ def rate_factor(config: TrainConfig, progress: float, leg: Leg = FIRST_LEG) -> f
     1. rises in a straight line over `warmup`   2. stays, or falls on a cosine to LAST_RATE at the end
 
     A leg that extends a run does both anew over its own part of the budget (a warm restart: Loshchilov & Hutter 2017,
-    SGDR). It begins at the rate where the run stood; on a cosine it rises to its own share of the whole budget, so that
-    a short extension of a long run does not shake loose what was learned, and one as long as the run is given half.
+    SGDR). It begins at the rate where the run stood; on a cosine it rises as high as it is long against what came
+    before, at most to the top: a short extension of a long run does not shake loose what was learned. The comedy, 500
+    steps to 1.418: 100 more 1.413 (to the top: 1.417), 500 more 1.386 (to half the top: 1.404; 1000 at once: 1.418).
     """
     progress = (progress - leg.start) / max(1e-9, 1 - leg.start)  # of the leg
-    highest = 1.0 if config.schedule == "constant" else max(leg.factor, 1 - leg.start)
+    longer = min(1.0, (1 - leg.start) / leg.start) if leg.start else 1.0  # the leg against what came before
+    highest = 1.0 if config.schedule == "constant" else max(leg.factor, longer)
     if config.warmup and progress < config.warmup:
         return max(leg.factor + (highest - leg.factor) * (progress / config.warmup), 0.01)
     if config.schedule == "constant":

@@ -150,8 +150,8 @@ def test_the_first_leg_is_the_schedule_as_it_was() -> None:
         assert rate_factor(config, percent / 100) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("start", "highest"), [(0.5, 0.5), (0.9, 0.1), (0.25, 0.75)])
-def test_a_leg_begins_where_the_run_stood_rises_to_its_share_and_falls_again(start: float, highest: float) -> None:
+@pytest.mark.parametrize(("start", "highest"), [(0.5, 1.0), (0.75, 1 / 3), (0.8, 0.25), (0.25, 1.0)])
+def test_a_leg_begins_where_the_run_stood_rises_by_its_length_and_falls_again(start: float, highest: float) -> None:
     config, leg = TrainConfig(steps=100, warmup=0.1), Leg(start, LAST_RATE)
     places = [start + (1 - start) * percent / 100 for percent in range(101)]
     factors = [rate_factor(config, place, leg) for place in places]
@@ -173,7 +173,7 @@ def test_an_extension_goes_on_from_the_last_rate() -> None:
     assert more[0] == Changed(12, "steps", 24.0)
     after = rates(more)
     assert before[12] == pytest.approx(0.01 * LAST_RATE)
-    assert before[12] < after[13] < after[14] and max(after.values()) == after[18] == pytest.approx(0.01 / 2)
+    assert before[12] < after[13] < after[14] and max(after.values()) == after[18] == pytest.approx(0.01)
     assert after[24] == pytest.approx(0.01 * LAST_RATE)
 
 
