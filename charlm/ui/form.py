@@ -6,6 +6,7 @@ Numbers are typed into text boxes: gr.Number turns into a 0 as soon as it is sho
 
 import dataclasses
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import gradio as gr
@@ -13,7 +14,7 @@ import gradio as gr
 from charlm.config import check_value, type_name
 from charlm.errors import ConfigError
 from charlm.ui.labels import Labels
-from charlm.ui.words import knob_words, say
+from charlm.ui.words import knob_words, number, say
 
 YES_NO = (("fitted", ""), ("yes", "yes"), ("no", "no"))
 
@@ -73,10 +74,18 @@ def _control(field: dataclasses.Field[Any], labels: Labels) -> gr.components.Com
     if meta["choices"]:
         said["choices"] = lambda language: [(say("fitted", language), ""), *((one, one) for one in meta["choices"])]
         return labels.made(gr.Dropdown, said, value="")
-    limits = f"({meta['low']:g} … {meta['high']:g})"
-    said["info"] = lambda language: f"{knob_words(field.name, meta['help'], language)[1]} {limits}"
+    said["info"] = lambda language: (
+        f"{knob_words(field.name, meta['help'], language)[1]}"
+        f" ({_limit(meta['low'], language)} … {_limit(meta['high'], language)})"
+    )
     said["placeholder"] = "fitted"
     return labels.made(gr.Textbox, said, max_lines=1, max_length=30)
+
+
+def _limit(value: float, language: str) -> str:
+    """Written out, in the language's own form: 0.000001, 1,000,000."""
+    decimals = -int(Decimal(str(value)).normalize().as_tuple().exponent)
+    return number(value, f",.{max(0, decimals)}f", language)
 
 
 def typed(field: dataclasses.Field[Any], value: Any) -> Any:

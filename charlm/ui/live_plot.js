@@ -17,11 +17,15 @@ function levelLine(level) {
             line: {color: colour('--body-text-color-subdued'), width: 1, dash: 'dot'}};
 }
 
-function levelName(level, index, levels) {
-    const all = levels.map(other => other.y), room = 0.04 * (Math.max(...all) - Math.min(...all));
-    const isCrowded = levels.some((other, i) => i < index && Math.abs(other.y - level.y) < room);  // names would overlap
-    return {xref: 'paper', x: isCrowded ? 0.02 : 1, xanchor: isCrowded ? 'left' : 'right', y: level.y, yanchor: 'bottom', text: asText(level.name),
-            showarrow: false, font: {size: 11, color: colour('--body-text-color-subdued')}};
+function levelNames(levels) {  // at the right end of their lines; where that is taken, further to the left
+    const all = levels.map(level => level.y), room = 0.06 * (Math.max(...all) - Math.min(...all)), placed = [];
+    return levels.map(level => {
+        const taken = placed.filter(other => Math.abs(other.y - level.y) < room).map(other => other.column);
+        const column = all.findIndex((_, i) => !taken.includes(i));
+        placed.push({y: level.y, column});
+        return {xref: 'paper', x: 1 - 0.17 * column, xanchor: 'right', y: level.y, yanchor: 'bottom', showarrow: false,
+                text: asText(level.name), font: {size: 11, color: colour('--body-text-color-subdued')}};
+    });
 }
 
 function markLine(mark) {
@@ -52,7 +56,7 @@ function layout(value) {
         xaxis: {...axis(value.x), anchor: value.rate ? 'y2' : 'y'},
         yaxis: {...axis(value.y), domain: [value.rate ? 0.26 : 0, 1]}, ...below,
         shapes: [...levels.map(levelLine), ...marks.map(markLine)],
-        annotations: [...levels.map(levelName), ...marks.map(markName)],
+        annotations: [...levelNames(levels), ...marks.map(markName)],
     };
 }
 

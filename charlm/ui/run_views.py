@@ -176,15 +176,14 @@ def figures_view(stories: Sequence[Story], language: str = "en", unit: str = "na
         return NOTHING if math.isnan(loss) else number(told(loss), ".4f", language)
 
     best = [best_gram(story.measured) for story in stories]
-    counted = [
-        f"{shown(story, name)} ({plain(measure_name(name, language))})" if name else NOTHING
-        for story, name in zip(stories, best, strict=True)
-    ]
+    counted = [shown(story, name) for story, name in zip(stories, best, strict=True)]
+    called = ", ".join(measure_name(name, language) for name in dict.fromkeys(best) if name)
+    counting = f"{say('best_counting', language)} ({plain(called)})" if called else say("best_counting", language)
     parameters = [number(story.parameters, ",", language) if story.parameters else NOTHING for story in stories]
     rows = [
         [measure_name(protocol, language), *(shown(story, protocol) for story in stories)] for protocol in PROTOCOLS
     ]
-    rows += [[say("best_counting", language), *counted], [say("parameters", language), *parameters]]
+    rows += [[counting, *counted], [say("parameters", language), *parameters]]
     return _markdown(["", *map(plain, told_apart(stories))], rows)
 
 

@@ -96,7 +96,7 @@ def make_settings(limits: Limits, labels: Labels) -> Settings:
     seconds = labels.made(gr.Slider, said, **own)
     cells = [(name.upper(), name) for name in LIKELY_CELLS]
     cell = labels.made(gr.Radio, {"label": "cell"}, choices=cells, value=LIKELY_CELLS[0])
-    with labels.made(gr.Accordion, {"label": "more"}, open=False) as fold:
+    with labels.made(gr.Accordion, {"label": "more"}, open=False, elem_classes="knobs") as fold:
         labels.made(gr.Markdown, {"value": "more_info"})
         size = labels.made(gr.Dropdown, {"label": "size", "choices": _sizes}, value=0)
         model = make_form(ModelConfig, labels, without=("cell", "hidden_size"))

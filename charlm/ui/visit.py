@@ -69,6 +69,7 @@ RECALL = """() => {
 CHOOSE = "(language) => { try { localStorage.setItem('charlm.language', language); } catch (error) { /* blocked */ } }"
 GRADIO_NAMES = {  # what Gradio's names for screen readers begin with, in English alone -> what the page says
     "Click to upload or drop files": "label_upload", "Copy": "label_copy", "Gradio footer navigation": "label_footer",
+    "Table actions": "label_table",
     "Reset to default value": "label_reset", "number input for ": "label_number", "range slider for ": "label_slider",
 }  # fmt: skip
 SPOKEN = {

@@ -54,7 +54,7 @@ GRADIO += (
     "number input for {name}",
     "range slider for {name}",
 )
-GRADIO += ("Gradio footer navigation", "Close", "Remove this file", "Processing", "Waiting")
+GRADIO += ("Gradio footer navigation", "Table actions", "Textbox", "Close", "Remove this file", "Processing")
 PLOTLY = ("Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes", "Download plot as a PNG")
 Visitor = Callable[..., BrowserContext]
 
@@ -80,16 +80,23 @@ def at_home(visitor: Visitor, server: Any, run: str, theme: str = "light", **opt
 
 
 def tabs(page: Page) -> Iterator[str]:
-    """Opens one tab after the other, and all that is folded in it; their names."""
-    names = [tab.inner_text() for tab in page.get_by_role("tab").all() if tab.is_visible()]
-    assert len(names) >= 2
-    for name in names:
-        page.get_by_role("tab", name=name, exact=True).click()
-        for folded in page.locator("button.label-wrap:not(.open)").all():
-            if folded.is_visible():
+    """Opens one tab after the other, those inside of them too, and all that is folded in it; their names."""
+    outer = seen_of(page.get_by_role("tablist").first.get_by_role("tab"))
+    assert len(outer) >= 4 and not seen_of(page.locator(".overflow-menu > button")), "a tab is hidden behind dots"
+    for tab in outer:
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+        for inner in seen_of(page.locator("[role=tabpanel] [role=tab]")) or [tab]:
+            inner.click()
+            expect(inner).to_have_attribute("aria-selected", "true")
+            for folded in seen_of(page.locator("button.label-wrap:not(.open)")):
                 folded.click()
-        page.wait_for_timeout(400)  # until what fades has its colour
-        yield name
+            page.wait_for_timeout(400)  # until what fades has its colour
+            yield f"{tab.inner_text()} {inner.inner_text()}"
+
+
+def seen_of(all_of_them: Locator) -> list[Locator]:
+    return [one for one in all_of_them.all() if one.is_visible()]
 
 
 # --- readable by everybody --------------------------------------------------------------------------------------------

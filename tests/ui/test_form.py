@@ -1,6 +1,7 @@
 """The form shows every knob there is, and reads back what was set, as the config wants it."""
 
 import dataclasses
+import re
 from typing import Any
 
 import gradio as gr
@@ -28,7 +29,8 @@ def test_every_knob_has_a_control_with_its_help_and_limits(kind: type[Any]) -> N
         info = control.info  # type: ignore[attr-defined]
         assert meta["help"] in info and control.label
         if isinstance(control, gr.Textbox):
-            assert f"{meta['low']:g}" in info and f"{meta['high']:g}" in info
+            limits = re.search(r"\(([\d,.]+) … ([\d,.]+)\)$", info)
+            assert limits and [float(one.replace(",", "")) for one in limits.groups()] == [meta["low"], meta["high"]]
         else:
             assert isinstance(control, gr.Dropdown)
             values = [value for _, value in control.choices]

@@ -53,12 +53,14 @@ class Wire:
         self.session = secrets.token_hex(5)
 
     def handler(self, name: str) -> Any:
-        """What the button with that word does at last; "tick" and "select" are what the clock and a chosen tab do."""
+        """What the button with that word does at last; "tick", "select": the first clock, opening the Generate tab."""
         found = []
         for one in self.page.fns.values():
             for part, event in one.targets:
-                word = getattr(self.page.blocks.get(part), "value", None)
-                if one.fn is not None and (event == name or event == "click" and word == SAID.get(name)):
+                block = self.page.blocks.get(part)
+                is_moment = event == name and getattr(block, "id", "generate") == "generate"
+                is_button = event == "click" and getattr(block, "value", None) == SAID.get(name)
+                if one.fn is not None and (is_moment or is_button):
                     found.append(one)
         if not found:
             raise LookupError(name)

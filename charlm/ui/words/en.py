@@ -180,6 +180,7 @@ WORDS = {
     "label_upload": "Choose a file or drop it here",
     "label_copy": "Copy",
     "label_footer": "About this page",
+    "label_table": "What can be done with the table",
     "label_reset": "Back to the default",
     "label_number": "{name}: number",
     "label_slider": "{name}: slider",

@@ -180,6 +180,7 @@ WORDS = {
     "label_upload": "Elige un archivo o suéltalo aquí",
     "label_copy": "Copiar",
     "label_footer": "Sobre esta página",
+    "label_table": "Qué se puede hacer con la tabla",
     "label_reset": "Volver al valor inicial",
     "label_number": "{name}: número",
     "label_slider": "{name}: deslizador",

@@ -181,6 +181,7 @@ WORDS = {
     "label_upload": "Choisissez un fichier ou déposez-le ici",
     "label_copy": "Copier",
     "label_footer": "À propos de cette page",
+    "label_table": "Ce qu’on peut faire du tableau",
     "label_reset": "Revenir à la valeur initiale",
     "label_number": "{name} : nombre",
     "label_slider": "{name} : curseur",

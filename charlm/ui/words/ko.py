@@ -180,6 +180,7 @@ WORDS = {
     "label_upload": "파일을 고르거나 여기에 놓으세요",
     "label_copy": "복사",
     "label_footer": "이 페이지에 대하여",
+    "label_table": "표에서 할 수 있는 일",
     "label_reset": "기본값으로",
     "label_number": "{name}: 숫자",
     "label_slider": "{name}: 슬라이더",

@@ -173,6 +173,7 @@ WORDS = {
     "label_upload": "选择文件，或拖到这里",
     "label_copy": "复制",
     "label_footer": "关于本页",
+    "label_table": "表格操作",
     "label_reset": "恢复默认值",
     "label_number": "{name}：数值",
     "label_slider": "{name}：滑块",
