@@ -19,7 +19,7 @@ from charlm import recording
 from charlm.checkpoint import TRAINER, WEIGHTS, load_checkpoint, load_trainer, read_config
 from charlm.config import TrainConfig
 from charlm.errors import ConfigError
-from charlm.events import Changed, Evaluated, Event, Finished, Measured, Step
+from charlm.events import Changed, Evaluated, Event, Finished, Measured, Saved, Step
 from charlm.jobs import HOME, JobBoard
 from charlm.log import read_events
 from charlm.recording import recorded, resumed
@@ -110,6 +110,21 @@ def test_a_changed_run_resumes_exactly_after_every_event() -> None:
         told += when_at(5, 0.3, second)
         assert told == log or told[:-1] == log, cut  # a finished run finishes again
         assert tiny.digest(second) == tiny.digest(whole), cut
+
+
+def test_a_change_is_saved_at_once(tmp_path: Path) -> None:
+    """Whoever kills the process then does not undo what a person has told it."""
+    folder, told = tmp_path / "run", list[Event]()
+    trainer = tiny.run(folder, evaluations=1)
+    events = recorded(trainer, folder)
+    for event in events:
+        told.append(event)
+        if isinstance(event, Step) and event.step == 5:
+            trainer.change_rate(0.3)
+        if isinstance(event, Saved) and isinstance(told[-2], Changed):
+            break
+    assert isinstance(told[-1], Saved) and load_trainer(folder)[0].rate_scale == 0.3
+    events.close()
 
 
 # --- an end before the budget is used ---------------------------------------------------------------------------------
