@@ -128,7 +128,7 @@ def test_a_character_tells_what_else_it_might_have_been(
     expect(card(page)).to_be_visible()
     rows = card(page).locator(".row")
     expect(rows).to_have_count(6)
-    blanks = {" ": say("char_space", language), "\n": say("char_newline", language)}
+    blanks = {" ": say("char_space", language), "\n": say("char_line_end", language)}
     expect(rows.first.locator(".symbol")).to_have_text(blanks.get(text[40], text[40]))
     shares = [one.replace(sign, "").replace(",", ".").strip(" <") for one in rows.locator(".share").all_inner_texts()]
     numbers = [float(one) for one in shares]
