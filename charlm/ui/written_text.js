@@ -5,7 +5,7 @@
 // what else a character might have been all the same.
 
 const box = element.querySelector('.written-text'), paper = box.querySelector('.paper');
-const card = box.querySelector('.card'), copy = box.querySelector('.copy'), isColoured = box.querySelector('input');
+const card = box.querySelector('.card'), frame = box.querySelector('.cursor'), copy = box.querySelector('.copy'), isColoured = box.querySelector('input');
 const LEVELS = [500, 200, 50, 10];  // thousandths: a character less probable than the first is of level 1, and so on
 const NODE = 500, DIGITS = 2;  // characters of a text node; base-36 digits of a probability in thousandths
 const BLANKS = {' ': 'space', '\n': 'newline', '\t': 'tab', '\ufffd': 'unknown'};
@@ -13,9 +13,9 @@ const BLANKS = {' ': 'space', '\n': 'newline', '\t': 'tab', '\ufffd': 'unknown'}
 let shown = '', seen = '';  // the text that stands on the paper, and the probabilities that go with it
 let places = [];  // of each character: its text node, and where in it it begins
 let firsts = new Map();  // of each text node: which character is its first
-let marked = [], pointed = [];  // [highlight, range] of all that is coloured here; of the character pointed at
+let marked = [];  // [highlight, range] of all that is coloured here
 let tinted = 0, levelled = 0, copied = '', cursor = -1;  // characters of the prompt, and written ones, that are marked
-let others = {packed: null, chars: []};
+let others = {packed: null, chars: []}, isWanted = false, isBusy = false, labelled = '';
 
 const value = () => props.value || {};
 const say = key => (props.words || {})[key] || '';
@@ -28,14 +28,29 @@ function draw() {
     const isAtEnd = paper.scrollHeight - paper.scrollTop - paper.clientHeight < 60;
     append(text.slice(shown.length));
     [shown, seen] = [text, shares];
-    colour();
-    underline();
     if (isAtEnd) paper.scrollTop = paper.scrollHeight;
+    colourSoon();
+}
+
+// Thousands of ranges take time to paint: after each colouring the page has three times as long for everything else.
+function colourSoon() {
+    isWanted = true;
+    if (isBusy) return;
+    isBusy = true;
+    requestAnimationFrame(began => {
+        isWanted = false;
+        colour();
+        underline();
+        requestAnimationFrame(() => setTimeout(() => setTimeout(() => {
+            isBusy = false;
+            if (isWanted) colourSoon();
+        }, Math.min(1000, 3 * (performance.now() - began - 16)))));
+    });
 }
 
 function clear() {
     hide();
-    unmark(marked);
+    for (const [highlight, range] of marked.splice(0)) highlight.delete(range);
     paper.textContent = '';
     [shown, seen, places, firsts, tinted, levelled, copied] = ['', '', [], new Map(), 0, 0, ''];
 }
@@ -56,11 +71,10 @@ function append(more) {
 
 // --- colours ---------------------------------------------------------------------------------------------------------
 
-function mark(name, from, to, kept = marked) {  // the characters from .. to - 1
+function mark(name, from, to) {  // the characters from .. to - 1
     if (!window.Highlight) return;
     if (!CSS.highlights.has(name)) CSS.highlights.set(name, new Highlight());
     const highlight = CSS.highlights.get(name);
-    highlight.priority = kept === pointed ? 1 : 0;
     for (let start = from, end; start < to; start = end) {
         const [node, offset] = places[start];
         for (end = start + 1; end < to && places[end][0] === node;) end++;
@@ -68,12 +82,8 @@ function mark(name, from, to, kept = marked) {  // the characters from .. to - 1
         const range = new StaticRange({startContainer: node, startOffset: offset,
                                        endContainer: node, endOffset: last[1] + last[2]});
         highlight.add(range);
-        kept.push([highlight, range]);
+        marked.push([highlight, range]);
     }
-}
-
-function unmark(kept) {
-    for (const [highlight, range] of kept.splice(0)) highlight.delete(range);
 }
 
 const width = () => DIGITS * (1 + (value().each || 0));  // digits of one character: its own probability, and the others'
@@ -127,10 +137,8 @@ function row(char, share, isChosen) {
 
 function show(place) {  // the card of the character at that place of the text
     const index = place - (value().prompt || 0), {each = 0} = value();
-    unmark(pointed);
     if (index < 0 || index >= known() || place >= places.length) return hide();
     cursor = place;
-    mark('charlm-cursor', place, place + 1, pointed);
     if (others.packed !== value().others) others = {packed: value().others, chars: Array.from(value().others || '')};
     const [node, offset, length] = places[place], char = node.data.substr(offset, length);
     const rows = [row(char, thousandths(index, 0) / 1000, true)];
@@ -142,7 +150,7 @@ function show(place) {  // the card of the character at that place of the text
         rows.push(row(other, thousandths(index, 1 + which) / 1000, other === char));
     }
     card.replaceChildren(...rows);
-    card.hidden = false;
+    card.hidden = frame.hidden = false;
     put(place);
 }
 
@@ -153,8 +161,11 @@ function rectangle(place) {
     return range.getClientRects()[0] || range.getBoundingClientRect();
 }
 
-function put(place) {  // the card under its character, or over it where there is no room
-    const around = box.getBoundingClientRect(), at = rectangle(place);
+function put(place) {  // a frame around its character, and the card under it, or over it where there is no room
+    const around = box.getBoundingClientRect(), at = rectangle(place), sheet = paper.getBoundingClientRect();
+    if (at.top < sheet.top || at.bottom > sheet.bottom) return hide();  // it has been scrolled away
+    frame.style.cssText = `left: ${at.left - around.left}px; top: ${at.top - around.top}px;`
+        + `width: ${Math.max(4, at.width)}px; height: ${at.height}px`;
     const left = Math.min(at.left - around.left - 24, around.width - card.offsetWidth);
     const isLow = at.bottom + card.offsetHeight + 8 > window.innerHeight && at.top > card.offsetHeight + 8;
     card.style.left = `${Math.max(0, left)}px`;
@@ -162,9 +173,8 @@ function put(place) {  // the card under its character, or over it where there i
 }
 
 function hide() {
-    unmark(pointed);
     cursor = -1;
-    card.hidden = true;
+    card.hidden = frame.hidden = true;
 }
 
 function placeAt(x, y) {  // the character under a point, -1 where there is none
@@ -196,8 +206,8 @@ function go(event) {
     if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey || !known()) return;
     event.preventDefault();
     const place = Math.max(prompt, Math.min(last, steps[event.key]()));
-    const at = rectangle(place), frame = paper.getBoundingClientRect();
-    if (at.top < frame.top || at.bottom > frame.bottom) paper.scrollTop += at.top - frame.top - frame.height / 2;
+    const at = rectangle(place), sheet = paper.getBoundingClientRect();
+    if (at.top < sheet.top || at.bottom > sheet.bottom) paper.scrollTop += at.top - sheet.top - sheet.height / 2;
     show(place);
 }
 
@@ -210,6 +220,9 @@ function beside(place, lines) {  // the character so many lines below, or else t
 // --- what stands around the paper ------------------------------------------------------------------------------------
 
 function label() {
+    const told = document.documentElement.lang + JSON.stringify(props.words);
+    if (told === labelled) return;
+    labelled = told;
     box.querySelector('.name').textContent = say('label');
     paper.setAttribute('aria-label', say('label'));
     paper.setAttribute('data-placeholder', say('placeholder'));
@@ -230,7 +243,7 @@ copy.addEventListener('click', async () => {
         document.execCommand('copy');
     }
     copy.textContent = say('has_copied');
-    setTimeout(label, 1500);
+    setTimeout(() => { copy.textContent = say('copy'); }, 1500);
 });
 isColoured.addEventListener('change', paint);
 paper.addEventListener('pointermove', event => { if (event.pointerType === 'mouse' && !event.buttons) pointAt(event); });

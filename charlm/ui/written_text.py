@@ -27,7 +27,7 @@ LEGEND = "".join(f'<li class="{kind}"></li>' for kind in ("", "level-1", "level-
 TEMPLATE = (
     '<div class="written-text"><div class="name" aria-hidden="true"></div>'
     '<div class="paper" role="textbox" aria-readonly="true" aria-multiline="true" tabindex="0"></div>'
-    '<div class="card" role="status" hidden></div>'
+    '<div class="cursor" hidden></div><div class="card" role="status" hidden></div>'
     '<div class="legend"><label><input type="checkbox" checked><span></span></label>'
     f'<ul>{LEGEND}</ul><button type="button" class="copy"></button></div></div>'
 )

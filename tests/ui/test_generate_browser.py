@@ -21,6 +21,11 @@ MARKED = """name => {  // the characters that are marked so
     const ranges = [...(CSS.highlights.get(name) || [])];
     return ranges.map(one => one.startContainer.data.slice(one.startOffset, one.endOffset)).join('|');
 }"""
+ARE_STILL = """() => {  // the colours have come to an end
+    const marks = [...CSS.highlights.values()].reduce((sum, one) => sum + one.size, 0);
+    if (marks !== window.marks) [window.marks, window.since] = [marks, Date.now()];
+    return marks && Date.now() - window.since > 1500;
+}"""
 WRITTEN = "[...document.querySelectorAll('.compared .paper')].map(one => one.textContent.length)"
 CHARACTER = """(paper, index) => {  // where the character with that number stands
     for (const node of paper.childNodes) {
@@ -93,6 +98,7 @@ def test_ten_thousand_coloured_characters_are_a_few_nodes(desk: Page) -> None:
     assert len(text) == 10_000
     nodes = written(desk).evaluate("paper => [paper.childNodes.length, paper.children.length]")
     assert nodes[0] <= 21 and nodes[1] == 0
+    desk.wait_for_function(ARE_STILL)
     marked = {level: desk.evaluate(MARKED, f"charlm-level-{level}").replace("|", "") for level in range(1, 5)}
     assert all(len(chars) > 100 for chars in marked.values()) and sum(map(len, marked.values())) < 10_000
     copied = desk.evaluate(MARKED, "charlm-copied").split("|")
@@ -103,6 +109,7 @@ def test_ten_thousand_coloured_characters_are_a_few_nodes(desk: Page) -> None:
     set_to(desk, "length", 100)
     button(desk, "generate").click()
     desk.wait_for_function("() => document.querySelector('#written .paper').textContent.length === 100")
+    desk.wait_for_function(ARE_STILL)
     for level, chars in marked.items():  # of the same seed the same text, and nothing marked twice
         assert chars.startswith(desk.evaluate(MARKED, f"charlm-level-{level}").replace("|", ""))
 
@@ -142,6 +149,7 @@ def test_a_character_tells_what_else_it_might_have_been(
     expect(rows.first.locator(".symbol")).to_have_text(blanks.get(text[7], text[7]))
     page.keyboard.press("Escape")
     expect(card(page)).to_be_hidden()
+    page.wait_for_function(ARE_STILL)
     assert page.evaluate(MARKED, "charlm-prompt") == "TIBBY."
 
 
