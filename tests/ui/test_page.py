@@ -61,10 +61,11 @@ class Wire:
                 is_moment = event == name and getattr(block, "id", "generate") == "generate"
                 is_button = event == "click" and getattr(block, "value", None) == SAID.get(name)
                 if one.fn is not None and (is_moment or is_button):
-                    found.append(one)
+                    found.append((part, one))
         if not found:
             raise LookupError(name)
-        return found[-1] if name in SAID else found[0]
+        first, handler = found[0]  # other tabs have buttons of the same name
+        return [one for part, one in found if part == first][-1] if name in SAID else handler
 
     def post(self, name: str, data: list[Any]) -> dict[str, Any]:
         return self.post_to(self.handler(name), data)
