@@ -150,7 +150,7 @@ def test_by_keyboard_alone(visitor: Visitor, server: Any) -> None:
     page = opened(visitor().new_page(), server.url)
     before = server.runs()
     press(page, page.get_by_role("button", name=say("train"), exact=True))
-    stop = page.get_by_role("button", name=say("stop"), exact=True)
+    stop = page.get_by_role("button", name=say("pause"), exact=True)
     expect(stop).to_be_enabled()
     expect(status(page)).to_contain_text(said("running"))
     (folder,) = server.runs() - before

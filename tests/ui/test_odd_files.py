@@ -107,10 +107,6 @@ def test_an_odd_file_is_reported_or_refused(odd: OddFile, uploading: Upload) -> 
         assert "Traceback" not in shown and "Error" not in shown and "{" not in shown.replace(odd.name, "")
 
 
-def test_what_is_refused_begins_nothing(server: Any) -> None:
-    assert server.runs() == set()
-
-
 # --- in a browser -----------------------------------------------------------------------------------------------------
 
 

@@ -123,7 +123,7 @@ def test_eight_visitors_at_once(
     for guest in guests:
         before = server.runs()
         button(guest.page, "train").click()
-        expect(button(guest.page, "stop")).to_be_enabled()
+        expect(button(guest.page, "pause")).to_be_enabled()
         (folder,) = server.runs() - before
         guest.run = folder.name
     for place, guest in enumerate(guests[AT_A_TIME:], start=1):
@@ -131,7 +131,7 @@ def test_eight_visitors_at_once(
     for guest in guests:  # the longest waiting go on as the first ones stop
         expect(status(guest.page)).to_contain_text(guest.run)
         expect(labelled(guest.page, said("sample_at"))).not_to_have_value("")
-        button(guest.page, "stop").click()
+        button(guest.page, "pause").click()
         expect(status(guest.page)).to_contain_text(said("stopped"))
     for guest in guests:
         writes_with_his_own(guest)
