@@ -93,7 +93,7 @@ def test_a_race_of_equal_parameters_pauses_and_goes_on(visitor: Callable[..., Br
     expect(page.get_by_text("les mêmes pas")).to_be_visible()
     labelled(page, say("race_parameters", fr)).click()
     page.get_by_role("option", name=number(20_000, ",", fr), exact=True).click()
-    page.get_by_label(f"number input for {say('race_steps', fr)}").fill("150")
+    page.get_by_label(say("label_number", fr, name=say("race_steps", fr))).fill("150")
     before = server.runs()
     pressed(page, "race_start", fr)
     page.wait_for_function(HAS_CURVES, arg=0)

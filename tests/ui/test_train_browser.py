@@ -108,7 +108,7 @@ def test_a_run_is_told_what_to_do(visitor: Callable[..., BrowserContext], server
 
     samples = [event.text for event in told(folder, Sampled)]
     shown = page.locator(".block").filter(has=page.get_by_text(re.compile("^Lo que escribía en el paso"))).last
-    page.get_by_label(f"number input for {say('which_sample', 'es')}").fill("1")
+    page.get_by_label(say("label_number", "es", name=say("which_sample", "es"))).fill("1")
     expect(shown.locator("textarea")).to_have_value(samples[0])
     every = page.get_by_role("textbox", name=say("all_samples", "es"))
     expect(every).to_have_value(re.compile(re.escape(say("sample_at", "es", step=0))))
