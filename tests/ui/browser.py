@@ -92,7 +92,7 @@ def visitor(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
                 if stop.is_visible() and stop.is_enabled():
                     stop.click()
         context.close()
-    assert problems == []
+    assert not problems, "\n".join(problems)
 
 
 @pytest.fixture
