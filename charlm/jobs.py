@@ -63,12 +63,13 @@ class Limits:
     characters: int  # generated at a time
     memory: int = 0  # bytes of one job; 0: as many as there are
     run_bytes: int = (1 << 31) - 1  # of a run from elsewhere, all its files
+    free_bytes: int = 0  # of the disk, that visitors leave free
 
 
 HOME = Limits(text_bytes=200 << 20, parameters=200_000_000, seconds=1e9, jobs=4, queue=16, characters=100_000)
 PUBLIC = Limits(
     text_bytes=5 << 20, parameters=5_000_000, seconds=1800.0, jobs=1, queue=32, characters=5_000, memory=4 << 30,
-    run_bytes=128 << 20,
+    run_bytes=128 << 20, free_bytes=1 << 30,
 )  # fmt: skip
 
 

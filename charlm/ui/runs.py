@@ -137,6 +137,7 @@ def new_run_folder(stem: str) -> Path:
 def begin_run(board: JobBoard, owner: str, stem: str, corpus: Corpus, settings: Plan) -> str:
     """Make the run folder and queue its job; the name of the run. Raises LimitError before anything is written."""
     check_limits(board.limits, corpus, settings)
+    check_room(board.limits)
     board.admit(owner)
     folder = new_run_folder(f"{stem}-{settings.model.cell}")
     create_run(folder, corpus, settings)
@@ -156,6 +157,7 @@ def begin_race(
     All of them together may take as long as a run. Raises LimitError before anything is written.
     """
     check_limits(board.limits, corpus, *racers)
+    check_room(board.limits)
     board.admit(owner)
     folders: list[Path] = []
     try:
@@ -178,6 +180,14 @@ def _guessed_seconds(corpus: Corpus, settings: Plan) -> float:
     training = settings.training
     chars = training.steps * training.streams * training.window or training.epochs * len(corpus.train)
     return training.seconds or chars / NOMINAL_SPEED
+
+
+def check_room(limits: Limits) -> None:
+    """Raises LimitError when the disk has no room for what a visitor wants to keep: the host's machine goes on."""
+    folder = runs_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < limits.free_bytes:
+        raise LimitError(say("no_room"))
 
 
 def check_limits(limits: Limits, corpus: Corpus, *together: Plan) -> None:

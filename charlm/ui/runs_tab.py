@@ -30,6 +30,8 @@ from charlm.ui.visit import FORGET, KEEP, QUIET, WATCH, Visit, check_origin, sen
 from charlm.ui.words import error_words, say
 
 POLL_SECONDS = 2.0
+# Of what may be refused: in Gradio's queue, where a refusal is a message; outside it would be a failed request.
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 8, "show_progress": "hidden"}
 WORKING: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 4, "show_progress": "full"}
 FETCH = """(file) => {
     const link = Object.assign(document.createElement('a'), {href: file.url, download: file.orig_name});
@@ -58,6 +60,7 @@ class Tools:
 
     note: gr.Markdown  # what was done last
     upload: gr.UploadButton
+    text: gr.UploadButton  # for a run that came without the text that it learned
     train: gr.Button
     generate: gr.Button
     name: gr.Textbox
@@ -98,7 +101,7 @@ def runs_tab(board: JobBoard, visit: Visit, tabs: gr.Tabs) -> None:
     _wire_changes(acts, visit, sight, tools, seen)
     _wire_files(acts, visit, sight, tools, seen)
     _wire_hub(HubActs(acts.shelf), panel, acts, visit, sight, tools, seen)
-    open_there = {"inputs": [table, visit.language], "outputs": [visit.run, tabs], **QUIET}
+    open_there = {"inputs": [table, visit.language], "outputs": [visit.run, tabs], **PRIVATE}
     for button, place in ((tools.train, "train"), (tools.generate, "generate")):
         button.click(acts.opener(place), **open_there).success(None, visit.run, None, js=WATCH)
 
@@ -129,6 +132,7 @@ def _tools(labels: Labels) -> Tools:
         page = labels.made(gr.Button, {"value": "report_page"}, **off)
         delete = labels.made(gr.Button, {"value": "delete"}, **off)
         upload = labels.made(gr.UploadButton, {"label": "upload_run"}, file_types=[".zip"], min_width=150)
+    text = labels.made(gr.UploadButton, {"label": "give_text"}, visible=False, size="sm")
     with gr.Row(elem_classes="naming"):
         name = labels.made(
             gr.Textbox, {"label": "name", "info": "name_info"}, max_lines=1, max_length=MAX_NAME, min_width=240, scale=2
@@ -145,7 +149,7 @@ def _tools(labels: Labels) -> Tools:
     note = gr.Markdown(elem_classes="outcome")
     hidden = [gr.Textbox(visible=False) for _ in range(2)]
     return Tools(
-        note, upload, train, generate, name, rename, download, with_text, page, delete, asked, question, yes, no,
+        note, upload, text, train, generate, name, rename, download, with_text, page, delete, asked, question, yes, no,
         gr.DownloadButton(visible=False), *hidden,
     )  # fmt: skip
 
@@ -156,7 +160,7 @@ def _tools(labels: Labels) -> Tools:
 def _wire_sight(acts: "Acts", visit: Visit, tab: gr.Tab, sight: Sight, tools: Tools) -> dict[str, Any]:
     """What is seen follows what is chosen, what learns, and the language; returns the event that looks anew."""
     inputs = [sight.table, visit.runs, visit.language, sight.unit, sight.across]
-    outputs = [sight.table, sight.plot, sight.compared, sight.timer, *tools.of_one, tools.delete]
+    outputs = [sight.table, sight.plot, sight.compared, sight.timer, *tools.of_one, tools.delete, tools.text]
     seen = {"fn": acts.look, "inputs": inputs, "outputs": outputs, **QUIET}
     for event in (tab.select, sight.timer.tick, visit.language.change, sight.unit.input, sight.across.input):
         event(**seen)
@@ -169,12 +173,14 @@ def _wire_sight(acts: "Acts", visit: Visit, tab: gr.Tab, sight: Sight, tools: To
 def _wire_changes(acts: "Acts", visit: Visit, sight: Sight, tools: Tools, seen: dict[str, Any]) -> None:
     named = [sight.table, tools.name, visit.language]
     for event in (tools.rename.click, tools.name.submit):
-        event(acts.rename, named, tools.note, **QUIET).success(**seen)
+        event(acts.rename, named, tools.note, **PRIVATE).success(**seen)
     asked = [tools.asked, tools.question]
-    tools.delete.click(acts.ask, [sight.table, visit.language], asked, **QUIET).success(None, None, None, js=FOCUS_KEEP)
+    tools.delete.click(acts.ask, [sight.table, visit.language], asked, **PRIVATE).success(
+        None, None, None, js=FOCUS_KEEP
+    )
     tools.no.click(lambda: gr.Column(visible=False), None, tools.asked, **QUIET)
     deleted = tools.yes.click(
-        acts.delete, [sight.table, visit.language], [tools.gone, sight.table, tools.asked, tools.note], **QUIET
+        acts.delete, [sight.table, visit.language], [tools.gone, sight.table, tools.asked, tools.note], **PRIVATE
     )
     deleted.success(None, [tools.gone, visit.run, visit.runs], [visit.run, visit.runs], js=FORGET).then(**seen)
 
@@ -188,6 +194,8 @@ def _wire_files(acts: "Acts", visit: Visit, sight: Sight, tools: Tools, seen: di
     )
     for one in fetched:
         one.success(None, tools.file, None, js=FETCH)
+    given = [sight.table, tools.text, visit.language]
+    tools.text.upload(acts.give_text, given, tools.note, **shown).success(**seen)
     came = tools.upload.upload(acts.take_in, [tools.upload, visit.language], [tools.arrived, tools.note], **shown)
     _wire_arrival(came, acts, visit, sight, tools, seen)
 
@@ -242,6 +250,7 @@ class Acts:
             gr.Timer(active=is_learning),
             *[one] * 5,
             some,
+            gr.UploadButton(visible=len(stories) == len(there) == 1 and not stories[0].has_text),
         ]
 
     def _stories(self, runs: list[str]) -> list[Story]:
@@ -344,6 +353,15 @@ class Acts:
                 raise CheckpointError(say("upload_first"))
             run = self.shelf.take_in(Path(file))
             return [run, say("came", language, name=views.plain(self.shelf.story(run).shown))]
+
+    def give_text(self, chosen: list[str], file: str | None, language: str, request: gr.Request) -> str:
+        """A run that came without its text gets it back."""
+        with sentences(language):
+            check_origin(request)
+            if not file:
+                raise CheckpointError(say("upload_first"))
+            self.shelf.give_text(the_one(chosen), Path(file))
+        return say("has_text", language)
 
     def api_runs(self, names: list[str] | None = None) -> list[dict[str, Any]]:
         """The runs that there are, newest first: name, title of the text, cell, hidden units, step, loss.

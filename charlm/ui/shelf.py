@@ -16,7 +16,8 @@ import torch
 
 from charlm import archive, hub
 from charlm.card import PICTURE, card_of
-from charlm.checkpoint import CARD, RunConfig, read_config, remove_run, write_name
+from charlm.checkpoint import CARD, TEXT, RunConfig, give_text, read_config, remove_run, write_name
+from charlm.corpus import corpus_from_bytes
 from charlm.errors import CheckpointError, LimitError
 from charlm.events import Evaluated, Reason
 from charlm.history import History, history_of
@@ -30,6 +31,7 @@ from charlm.ui.runs import (
     Recent,
     bare_name,
     begun_at,
+    check_room,
     folder_of,
     known_runs,
     new_run_folder,
@@ -66,6 +68,7 @@ class Story:
     evaluated: tuple[Evaluated, ...]
     measured: Mapping[str, float]
     origin: Origin | None  # where on the Hub it came from
+    has_text: bool  # a run from elsewhere mostly came without it
 
 
 class Shelf:
@@ -102,7 +105,7 @@ class Shelf:
             parameters = history.started.parameters if history.started else 0
             return Story(
                 run, shown_name(run, config), config, parameters, tuple(history.evaluated), dict(history.measured),
-                hub.origin_of(folder),
+                hub.origin_of(folder), (folder / TEXT).exists(),
             )  # fmt: skip
 
     # --- changing -----------------------------------------------------------------------------------------------------
@@ -118,11 +121,23 @@ class Shelf:
             raise LimitError(say("stop_first"))
         remove_run(folder)
 
+    def give_text(self, run: str, path: Path) -> None:
+        """The text that a run from elsewhere learned, read as it was then, so that it can be trained on.
+
+        Raises LimitError, TextError, or CheckpointError for any other text.
+        """
+        folder, most = own_folder_of(run), self.board.limits.text_bytes
+        size = path.stat().st_size
+        if size > most:
+            raise LimitError(say("text_limit"), size=size, most=most)
+        give_text(folder, corpus_from_bytes(path.read_bytes(), path.name, read_config(folder).text))
+
     # --- coming and going ---------------------------------------------------------------------------------------------
 
     def pack(self, run: str, target: BinaryIO, with_text: bool, language: str) -> None:
         """The run as one zip, with a card, and a report in the visitor's language. Raises CheckpointError."""
         folder = folder_of(run)
+        check_room(self.board.limits)
         card = card_of(folder, f"USER/{bare_name(run)}")
         texts = {CARD: card.text, REPORT: self.report(run, language)}
         beside = {name: text.encode("utf-8") for name, text in texts.items()} | {PICTURE: card.picture}
@@ -136,6 +151,7 @@ class Shelf:
 
     def take_in(self, zipped: Path) -> str:
         """A run from a visitor's zip; its name here. Raises CheckpointError or LimitError, having kept nothing."""
+        check_room(self.board.limits)
         folder = new_run_folder(archive.run_name(zipped))
         archive.unpack(zipped, folder, self.board.limits.run_bytes)
         return self.admitted(folder)
@@ -151,6 +167,7 @@ class Shelf:
 
         Raises HubError, CheckpointError or LimitError, having kept nothing.
         """
+        check_room(self.board.limits)
         tell(Stage.LOOK)
         seen = hub.look_at(repo, token)
         tell(seconds_for(0) + seconds_for(seen.size))

@@ -42,7 +42,7 @@ def config(title: str = "a book", digest: str = "d", text: Any = None, **given: 
 
 def story(run: str = "one", points: int = 3, origin: Origin | None = None, **given: Any) -> Story:
     evaluated = tuple(Evaluated(10 * i, i / 2, 3.0 - i, 3.1 - i, True, 1.5 * i) for i in range(1, points + 1))
-    return Story(run, given.pop("shown", run), config(**given), 1234, evaluated, MEASURED, origin)
+    return Story(run, given.pop("shown", run), config(**given), 1234, evaluated, MEASURED, origin, True)
 
 
 def facts(run: str = "one", **given: Any) -> RunFacts:

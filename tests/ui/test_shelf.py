@@ -14,12 +14,13 @@ import pytest
 import tiny
 
 from charlm import archive, hub
-from charlm.checkpoint import MAX_NAME, read_config
+from charlm.checkpoint import MAX_NAME, load_trainer, read_config
 from charlm.errors import CharlmError, CheckpointError, HubError, LimitError
 from charlm.hub import Pulled, Seen, Stage
 from charlm.jobs import JobBoard
 from charlm.log import EVENTS, locked_log
-from charlm.ui.runs import bare_name, new_run_folder
+from charlm.recipes import Plan
+from charlm.ui.runs import bare_name, begin_run, folder_of, new_run_folder
 from charlm.ui.shelf import Shelf, the_one
 from charlm.ui.words import say
 
@@ -94,6 +95,7 @@ ACTS: dict[str, Callable[[Shelf, str], object]] = {
     "pack": lambda shelf, run: shelf.pack(run, io.BytesIO(), True, "en"),
     "report": lambda shelf, run: shelf.report(run, "en"),
     "push": lambda shelf, run: shelf.push(run, "a/b", "token", True, "", lambda stage: None),
+    "give_text": lambda shelf, run: shelf.give_text(run, Path(__file__)),
     "size_of": lambda shelf, run: shelf.size_of(run),
 }
 
@@ -208,6 +210,24 @@ def test_a_run_comes_back_from_its_zip(shelf: Shelf, make_run: MakeRun, tmp_path
     assert shelf.story(name).measured == shelf.story("mine").measured
 
 
+def test_a_run_gets_the_text_back_that_it_learned_and_no_other(
+    shelf: Shelf, make_run: MakeRun, make_board: MakeBoard, tmp_path: Path
+) -> None:
+    text = (make_run("mine") / "text.txt").read_bytes()
+    name = shelf.take_in(zipped(folder_of("mine"), tmp_path / "x.zip"))
+    assert not shelf.story(name).has_text
+    (tmp_path / "other.txt").write_bytes(text + b"more")
+    with pytest.raises(CheckpointError, match="is not the text that this run learned from"):
+        shelf.give_text(name, tmp_path / "other.txt")
+    (tmp_path / "text.txt").write_bytes(text.replace(b"\n", b"\r\n"))  # read as it was then, it is the same
+    with pytest.raises(LimitError, match="at most 100 are taken here"):
+        Shelf(make_board(text_bytes=100)).give_text(name, tmp_path / "text.txt")
+    assert not shelf.story(name).has_text
+    shelf.give_text(name, tmp_path / "text.txt")
+    trainer, _ = load_trainer(folder_of(name))
+    assert shelf.story(name).has_text and trainer.step == 12
+
+
 def test_a_strangers_zip_becomes_a_run_that_cannot_be_guessed(
     shelf: Shelf, make_run: MakeRun, tmp_path: Path, public: None
 ) -> None:
@@ -227,6 +247,21 @@ def test_a_network_that_is_too_large_here_is_not_kept(
     with pytest.raises(CheckpointError, match="at most 1,000 fit"):
         Shelf(make_board(run_bytes=1000)).take_in(source)
     assert list(runs.iterdir()) == []
+
+
+def test_a_full_disk_stays_as_it_is(make_board: MakeBoard, make_run: MakeRun, runs: Path, tmp_path: Path) -> None:
+    source = zipped(make_run("mine"), tmp_path / "x.zip")
+    free = shutil.disk_usage(runs).free
+    shelf = Shelf(make_board(free_bytes=10 * free))
+    for act in (
+        lambda: shelf.take_in(source),
+        lambda: shelf.pull("user/there", "", lambda stage: None),
+        lambda: shelf.pack("mine", io.BytesIO(), False, "en"),
+        lambda: begin_run(shelf.board, "me", "mine", tiny.corpus(), Plan(*tiny.settings(), recipe="")),
+    ):
+        with pytest.raises(LimitError, match=say("no_room")):
+            act()
+    assert [path.name for path in runs.iterdir()] == ["mine"]
 
 
 # --- the Hub ----------------------------------------------------------------------------------------------------------
