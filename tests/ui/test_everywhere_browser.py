@@ -89,8 +89,8 @@ def tabs(page: Page) -> Iterator[str]:
         for inner in seen_of(page.locator("[role=tabpanel] [role=tab]")) or [tab]:
             inner.click()
             expect(inner).to_have_attribute("aria-selected", "true")
-            for folded in seen_of(page.locator("button.label-wrap:not(.open)")):
-                folded.click()
+            while folded := seen_of(page.locator("button.label-wrap:not(.open)")):
+                folded[0].click()
             page.wait_for_timeout(400)  # until what fades has its colour
             yield f"{tab.inner_text()} {inner.inner_text()}"
 

@@ -30,18 +30,14 @@ TOKEN = "abcdefghijklmnopqrstuvwx"
 CALLS = {"/generate", "/train", "/runs"}  # that are documented, for programs
 TOLD = ("train", "pause", "resume", "end", "extend", "slower", "faster", "generate", "race_start")
 SAID = {key: say(key) for key in TOLD}
-FILES = (
-    "File",
-    "Image",
-    "Audio",
-    "Video",
-    "Gallery",
-    "DownloadButton",
-    "UploadButton",
-    "Model3D",
-    "Code",
-    "FileExplorer",
-)
+FILES = ("File", "Image", "Audio", "Video", "Gallery", "DownloadButton", "UploadButton", "Model3D", "Code")
+FILES += ("FileExplorer",)
+# The handlers that show, hide or name an upload field, and what they may be given.
+SHOWN_OR_NAMED: dict[str, list[list[Any]]] = {
+    "<lambda>": [["named"], ["pasted"], ["file"]],
+    "anew": [[language] for language in LANGUAGES],
+    "look": [[[], "", "en", "nats", "steps"], [["no-such-run"], "", "ko", "perplexity", "seconds_trained"]],
+}
 
 
 class Wire:
@@ -159,11 +155,10 @@ def test_no_handler_hands_out_a_file_but_a_download(wire: Wire) -> None:
             if kind == "DownloadButton":  # its files are the concern of tests of their own
                 assert handler.name in ("pack", "tell")
             elif kind in FILES:  # an upload field, which is shown and hidden, and labelled in another language
-                given = {"<lambda>": ["named", "pasted", "file"], "anew": list(LANGUAGES)}
-                assert kind in ("File", "UploadButton") and handler.name in given
-                for choice in given[handler.name]:
-                    answer = wire.post_to(handler, [choice])["data"][place]
-                    assert set(answer) == {"visible" if handler.name == "<lambda>" else "label", "__type__"}
+                assert kind in ("File", "UploadButton") and handler.name in SHOWN_OR_NAMED
+                for given in SHOWN_OR_NAMED[handler.name]:
+                    answer = wire.post_to(handler, given)["data"][place]
+                    assert set(answer) in ({"visible", "__type__"}, {"label", "__type__"})
 
 
 @pytest.mark.parametrize("place", ["checkpoints/tiny/config.json", "checkpoints/tiny/text.txt"])

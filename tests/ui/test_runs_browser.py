@@ -198,7 +198,7 @@ def test_a_stranger_keeps_his_runs_to_himself(visitor: Callable[..., BrowserCont
 
 
 def test_a_run_goes_from_one_page_to_another_through_the_hub(
-    visitor: Callable[..., BrowserContext], start_server: Callable[..., Any], trained: Path
+    start_server: Callable[..., Any], visitor: Callable[..., BrowserContext], trained: Path
 ) -> None:
     """Pushed at home with a pasted token, pulled in French by nobody in particular on a public server."""
     with LoopbackHub() as hub:

@@ -37,9 +37,9 @@ def press(url: str, key: str, settings: Mapping[str, Any] | None = None) -> dict
     """What a click on that button would do, with some controls, by label, set to other values than the page has."""
     config = json.loads(ask(f"{url}/config")[1])
     parts = {part["id"]: part["props"] for part in config["components"]}
+    first = min(part for part, props in parts.items() if props.get("value") == say(key))  # that of the Train tab
     for one in reversed(config["dependencies"]):  # of several things that a click does, the last one
-        clicked = [parts[part].get("value") for part, event in one["targets"] if event == "click"]
-        if say(key) in clicked and one["backend_fn"]:
+        if [first, "click"] in one["targets"] and one["backend_fn"]:
             wanted = [parts[part] for part in one["inputs"]]
             values = [(settings or {}).get(part.get("label"), part.get("value")) for part in wanted]
             body = {"fn_index": one["id"], "data": values, "session_hash": "somebody"}
