@@ -72,6 +72,8 @@ def test_two_runs_side_by_side_by_keyboard(page: Page, kept: Callable[..., None]
         assert set(row.get_by_role("cell").all_inner_texts()[1:]) == set(values)
     expect(compared(page)).not_to_contain_text(knob_words("hidden_size", "")[0])  # it is the same in both
     expect(compared(page).get_by_role("cell", name="cold-256")).to_be_visible()
+    shown = compared(page).bounding_box()
+    assert shown and shown["width"] > 300  # what scrolls by itself may be squeezed to nothing
     expect(button(page, "rename")).to_be_disabled()  # of one run alone
     choice(page, "an-lstm").uncheck()
     expect(button(page, "rename")).to_be_enabled()
