@@ -19,6 +19,7 @@ from charlm.ui.visit import QUIET, new_visit
 from charlm.ui.words import say
 
 QUEUE = 64
+LOOK_SECONDS = 0.02  # that a click may lie in the queue before it is seen
 DELETE_UPLOADS = (3600, 7200)  # looked for every hour, kept for two
 
 
@@ -54,6 +55,8 @@ def launch_page(board: JobBoard, **options: Any) -> gr.Blocks:
     """Open the page. `options` are Gradio's, as `server_port` or `prevent_thread_lock`."""
     page = build_page(board)
     page.queue(max_size=QUEUE, default_concurrency_limit=4)
+    # Gradio looks into its queue a thousand times a second, which takes a tenth of the cores from what is trained here.
+    page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free = LOOK_SECONDS, 5 * LOOK_SECONDS
     page.launch(
         theme=theme(), css=STYLE, css_paths=[written_text.STYLE, next_bars.STYLE], max_threads=200,
         max_file_size=_upload_bytes(board), run_history=False,

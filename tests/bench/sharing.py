@@ -96,10 +96,11 @@ def _begin(process: subprocess.Popen[str]) -> str:
 
 @dataclass
 class Viewers:
-    """What the viewers' polls took, and how much came back."""
+    """What the viewers' polls took, how much came back, and whose polls failed."""
 
     seconds: list[float] = field(default_factory=list)
     bytes: list[int] = field(default_factory=list)
+    failed: list[OSError] = field(default_factory=list)
 
     @contextlib.contextmanager
     def polling(self, address: str, run: str) -> Iterator[str]:
@@ -115,13 +116,19 @@ class Viewers:
             ended.set()
             for thread in threads:
                 thread.join()
+        if self.failed:
+            raise self.failed[0]
 
     def _watch(self, ask: urllib.request.Request, viewer: int, ended: threading.Event) -> None:
         ended.wait(viewer / VIEWERS)
         while not ended.is_set():
             began = time.perf_counter()
-            with urllib.request.urlopen(ask, timeout=20) as answer:
-                self.bytes.append(len(answer.read()))
+            try:
+                with urllib.request.urlopen(ask, timeout=20) as answer:
+                    self.bytes.append(len(answer.read()))
+            except OSError as error:
+                self.failed.append(error)
+                return
             self.seconds.append(time.perf_counter() - began)
             ended.wait(POLL_SECONDS - (time.perf_counter() - began))
 
@@ -135,11 +142,14 @@ class Viewers:
 
 
 def _poll(address: str, run: str) -> urllib.request.Request:
-    """The request that the page's timer makes: its handler is the one that a "tick" triggers."""
+    """The request that the page's timer makes: its handler is the one that a "tick" triggers, the run its first input,
+    and the others are as the page has them at first.
+    """
     with urllib.request.urlopen(f"{address}/config", timeout=20) as answer:
-        handlers = json.load(answer)["dependencies"]
-    ticked = next(one for one in handlers if any(event == "tick" for _, event in one["targets"]))
-    data = [run] + [None] * (len(ticked["inputs"]) - 1)
+        page = json.load(answer)
+    values = {part["id"]: part["props"].get("value") for part in page["components"]}
+    ticked = next(one for one in page["dependencies"] if any(event == "tick" for _, event in one["targets"]))
+    data = [run, *(values[part] for part in ticked["inputs"][1:])]
     body = json.dumps({"fn_index": ticked["id"], "data": data, "session_hash": "bench"}).encode()
     headers = {"Content-Type": "application/json"}
     return urllib.request.Request(f"{address}/gradio_api/run/predict", body, headers)
