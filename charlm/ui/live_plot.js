@@ -110,7 +110,16 @@ function drawSoon() {
 
 function drawWhenLoaded() { window.Plotly ? drawSoon() : setTimeout(drawWhenLoaded, 100); }
 
-watch(['value'], drawSoon);
+let moment;
+
+function tellMoment() {
+    const now = props.value?.moment;
+    if (now === undefined || now === moment) return;
+    moment = now;
+    trigger('apply');
+}
+
+watch(['value'], () => { drawSoon(); tellMoment(); });
 new MutationObserver(drawSoon).observe(document.body, {attributes: true, attributeFilter: ['class']});  // dark, light
 new ResizeObserver(() => { if (box.clientWidth && box.data) Plotly.Plots.resize(box); }).observe(box);  // hidden tabs
 drawWhenLoaded();

@@ -13,6 +13,8 @@ marks may be left out. Without curves, a "message" stands in their place.
 Two curves are one run's training and validation loss. Of several runs, each curve has its run's "colour" (1 to 8, the
 theme's --curve-1 ... --curve-8, each with a marker of its own): curves of a colour are shown and hidden together, and
 the thin ones stay out of the legend.
+
+"moment", where there is one, names what the rest of the page depends on: the event `apply` tells that it has changed.
 """
 
 from pathlib import Path

@@ -1,7 +1,8 @@
 """Where a run is watched, and told what to do: pause, go on, end, for longer, at another learning rate.
 
-One poll a second fills all of it from the run's log. Who knows a run's name may do all of this; whose job it is then is
-told by the visitor's token. Knows nothing of texts or settings.
+A glance a second fills plot and status from the run's log; what changes rarely, as samples and buttons, follows with
+the plot's `moment`. Who knows a run's name may do all of this; whose job it is then is told by the visitor's token.
+Knows nothing of texts or settings.
 """
 
 from dataclasses import dataclass
@@ -102,8 +103,9 @@ class Watching:
     def wire(self) -> None:
         """The clock, and every button but Train."""
         visit, screen, run = self.visit, self.screen, [self.visit.run, self.visit.language]
-        for moment in (screen.timer.tick, visit.recalled.then, visit.language.change, screen.unit.input):
-            moment(**self.polled)
+        screen.timer.tick(self.glance, [*run, screen.unit], [screen.plot, screen.status], **QUIET)
+        for happens in (screen.plot.apply, visit.recalled.then, visit.language.change, screen.unit.input):
+            happens(**self.polled)
         going_on = [visit.run, visit.owner, visit.language]
         screen.resume.click(self.resume, going_on, visit.run, **QUIET).success(**self.polled)
         screen.extend.click(self.extend, [*going_on, screen.longer], visit.run, **QUIET).success(**self.polled)
@@ -114,6 +116,16 @@ class Watching:
         flip: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
         screen.place.input(self.flip, [*run, screen.place], screen.sample, **flip)
 
+    def glance(self, run: str, language: str, unit: str) -> Change:
+        """Plot and status: as little as there can be, since it takes time from what is trained here."""
+        try:
+            folder = folder_of(run)
+        except CharlmError:
+            idle = self._idle(language)
+            return {part: idle[part] for part in (self.screen.plot, self.screen.status)}
+        with self.followers.get(folder).history() as history:
+            return self._told(run, history, self.board.view(run), language, unit)
+
     def poll(self, run: str, language: str, unit: str, place: float, seen: tuple[str, int]) -> Change:
         """All of the screen. A run that is not there, or no longer, leaves it as it was at first."""
         try:
@@ -123,17 +135,22 @@ class Watching:
         view = self.board.view(run)
         with self.followers.get(folder).history() as history:
             return {
-                self.screen.plot: views.plot_view(run, history, language, unit),
-                self.screen.status: views.status_view(run, history, view, language),
+                **self._told(run, history, view, language, unit),
                 self.screen.timer: gr.Timer(active=view.state != "ended"),
                 **self._buttons(history, view),
                 **self._samples(run, history, language, place, seen),
             }
 
+    def _told(self, run: str, history: History, view: JobView, language: str, unit: str) -> Change:
+        reason = history.finished.reason if history.finished else ""
+        moment = f"{run} {view.state} {reason} {history.last_step is not None} {len(history.samples)}"
+        plot = views.plot_view(run, history, language, unit) | {"moment": moment}
+        return {self.screen.plot: plot, self.screen.status: views.status_view(run, history, view, language)}
+
     def _idle(self, language: str) -> Change:
         screen, off, gone = self.screen, gr.Button(interactive=False), gr.Row(visible=False)
         return {
-            screen.plot: views.empty_plot_view(language), screen.status: say("idle", language),
+            screen.plot: views.empty_plot_view(language) | {"moment": ""}, screen.status: say("idle", language),
             screen.timer: gr.Timer(active=False), screen.pause: off, screen.resume: off, screen.end: off,
             screen.rates: gone, screen.more: gone, screen.place: gr.Slider(visible=False),
             screen.sample: gr.Textbox("", label=say("sample", language)), screen.samples: "",
