@@ -72,11 +72,11 @@ def new_desk(board: JobBoard, labels: Labels) -> Desk:
     said: Said = {"label": "length", "info": "length_info"}
     length = labels.made(gr.Slider, said, minimum=50, maximum=most, value=DEFAULTS.length, step=50)
     with gr.Row():
+        # No bounds here: Gradio refuses in English alone, SampleConfig in the visitor's language.
         whole = {"precision": 0, "min_width": 80}
-        top_k = labels.made(gr.Number, {"label": "top_k", "info": "top_k_info"}, value=0, minimum=0, **whole)
-        share = {"minimum": 0.01, "maximum": 1, "step": 0.05, "min_width": 80}
-        top_p = labels.made(gr.Number, {"label": "top_p", "info": "top_p_info"}, value=1.0, **share)
-        seed = labels.made(gr.Number, {"label": "seed", "info": "seed_info"}, value=-1, minimum=-1, **whole)
+        top_k = labels.made(gr.Number, {"label": "top_k", "info": "top_k_info"}, value=0, **whole)
+        top_p = labels.made(gr.Number, {"label": "top_p", "info": "top_p_info"}, value=1.0, step=0.05, min_width=80)
+        seed = labels.made(gr.Number, {"label": "seed", "info": "seed_info"}, value=-1, **whole)
     paces: Said = {
         "label": "pace", "choices": lambda language: [(say(key, language), one) for one, key in PACES.items()]
     }  # fmt: skip

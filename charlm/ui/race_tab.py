@@ -273,7 +273,7 @@ def _terms(board: JobBoard, labels: Labels) -> tuple[Terms, gr.Markdown]:
     said = {"label": "race_steps"}
     steps = labels.made(gr.Slider, said, minimum=50, maximum=MOST_STEPS, value=STEPS, step=50, visible=False)
     said = {"label": "seed", "info": "race_seed_info"}
-    seed = labels.made(gr.Number, said, value=0, minimum=0, maximum=2**31 - 1, precision=0)
+    seed = labels.made(gr.Number, said, value=0, precision=0)
     with labels.made(gr.Accordion, {"label": "race_why"}, open=False):
         fair = gr.Markdown(fair_view("seconds"), elem_classes="race-fair")
     return Terms(text, equal, seconds, parameters, steps, seed), fair

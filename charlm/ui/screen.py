@@ -22,7 +22,7 @@ from charlm.ui.words import say
 
 POLL_SECONDS = 1.0
 SLOWER, FASTER = 0.5, 2.0  # what a click makes of the learning rate
-LONGER = (5, 60)  # seconds of training on: the least, and what is offered
+LONGER = 60  # seconds of training on, that are offered
 Change = dict[gr.components.Component, Any]
 
 
@@ -57,7 +57,7 @@ class Screen:
         return [*told, self.place, self.sample, self.fold, self.samples, self.seen, self.timer]
 
 
-def make_screen(labels: Labels, most_seconds: float) -> Screen:
+def make_screen(labels: Labels) -> Screen:
     """The components, idle."""
     with gr.Row():
         train = labels.made(gr.Button, {"value": "train"}, variant="primary", min_width=90)
@@ -71,8 +71,7 @@ def make_screen(labels: Labels, most_seconds: float) -> Screen:
         small: dict[str, Any] = {"size": "sm", "min_width": 150}
         slower, faster = (labels.made(gr.Button, {"value": key}, **small) for key in ("slower", "faster"))
     with gr.Row(visible=False, equal_height=True) as more:
-        bounds = {"minimum": LONGER[0], "maximum": min(1_000_000, most_seconds), "precision": 0, "min_width": 150}
-        longer = labels.made(gr.Number, {"label": "longer"}, value=LONGER[1], **bounds)
+        longer = labels.made(gr.Number, {"label": "longer"}, value=LONGER, precision=0, min_width=150)
         extend = labels.made(gr.Button, {"value": "extend"}, min_width=150)
     one: dict[str, Any] = {"minimum": 1, "maximum": MAX_SAMPLES, "value": 1, "step": 1, "precision": 0}
     place = labels.made(gr.Slider, {"label": "which_sample"}, visible=False, buttons=[], **one)

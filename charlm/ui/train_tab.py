@@ -40,7 +40,7 @@ def train_tab(board: JobBoard, visit: Visit, tab: gr.Tab) -> None:
             settings = make_settings(board.limits, labels)
             share = make_share(labels, note)
         with gr.Column(scale=3, min_width=320):
-            screen = make_screen(labels, board.limits.seconds)
+            screen = make_screen(labels)
     reader, watching = Reader(source, lambda: board.limits), Watching(board, visit, screen)
     watching.wire()
     tab.select(**watching.polled)  # another run may have been chosen elsewhere

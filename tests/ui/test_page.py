@@ -285,6 +285,19 @@ def test_strange_names_do_nothing(name: Any, wire: Wire, make_run: MakeRun) -> N
     wire.post("pause", [name, "en"])
 
 
+def test_a_number_that_cannot_be_is_refused_in_the_visitors_language(wire: Wire, make_run: MakeRun) -> None:
+    make_run("tiny")
+    assert wire.post("extend", ["tiny", TOKEN, "es", -3])["error"] == say("longer_than_nothing", "es")
+    wire.post("select", ["[]", None, "", "", "fr"])  # from then on the run is offered
+    parts = wire.handler("generate").inputs
+    labels = {part.label: place for place, part in enumerate(parts)}
+    for label, value in ((say("top_k"), -1), (say("top_p"), 7), (say("seed"), 2**40)):
+        values = [getattr(part, "value", None) for part in parts]
+        values[labels[say("run")]], values[labels[label]] = "tiny", value
+        values = ["fr" if part.elem_id == "language" else one for part, one in zip(parts, values, strict=True)]
+        assert "doit être entre" in wire.post("generate", values)["error"]
+
+
 def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., Wire], make_run: MakeRun) -> None:
     make_run("moliere-lstm")
     wire = public_wire()
@@ -364,7 +377,7 @@ RACES_REFUSED: list[tuple[dict[str, Any], dict[str, float], str]] = [
     ({say("race_equal"): "luck"}, {}, "not in the list of choices"),
     ({say("race_text"): "../../etc/passwd"}, {}, "not in the list of choices"),
     ({say("race_text"): "run:comedy-lstm"}, {}, "not in the list of choices"),  # it was not offered to this session
-    ({say("seed"): -5}, {}, "less than minimum"),
+    ({say("seed"): -5}, {}, "seed must be between"),
 ]  # fmt: skip
 
 
