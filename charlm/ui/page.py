@@ -55,7 +55,7 @@ def launch_page(board: JobBoard, **options: Any) -> gr.Blocks:
     """Open the page. `options` are Gradio's, as `server_port` or `prevent_thread_lock`."""
     page = build_page(board)
     page.queue(max_size=QUEUE, default_concurrency_limit=4)
-    # Gradio looks into its queue a thousand times a second, which takes a tenth of the cores from what is trained here.
+    # Gradio looks into its queue a thousand times a second: 7 % of a core, with nobody there, that training wants.
     page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free = LOOK_SECONDS, 5 * LOOK_SECONDS
     page.launch(
         theme=theme(), css=STYLE, css_paths=[written_text.STYLE, next_bars.STYLE], max_threads=200,

@@ -245,6 +245,28 @@ def test_a_run_goes_from_one_page_to_another_through_the_hub(
     expect(page.get_by_text(said("wrote", "fr"))).to_be_visible()
 
 
+def test_a_run_that_came_without_its_text_is_given_it(
+    page: Page, server: Any, kept: Callable[..., None], tmp_path: Path
+) -> None:
+    kept("an-lstm")
+    folder = server.folder / "checkpoints" / "an-lstm"
+    text = (folder / "text.txt").read_bytes()
+    (folder / "text.txt").unlink()
+    go_to(page, "tab_runs")
+    choice(page, "an-lstm").check()
+    offered = button(page, "give_text")
+    expect(offered).to_be_visible()
+    for name, content, told in (("other.txt", text + b"more", "is not the text"), ("mine.txt", text, say("has_text"))):
+        (tmp_path / name).write_bytes(content)
+        with page.expect_file_chooser() as chooser:
+            offered.click()
+        chooser.value.set_files(tmp_path / name)
+        expect(page.get_by_text(told).first).to_be_visible()
+        assert (folder / "text.txt").exists() == (name == "mine.txt")
+    expect(offered).to_be_hidden()
+    assert (folder / "text.txt").read_bytes() == text
+
+
 @pytest.mark.parametrize(("theme", "locale", "language"), [("light", "ko-KR", "ko"), ("dark", "en-GB", "en")])
 def test_runs_on_a_small_screen(
     theme: str, locale: str, language: str, visitor: Callable[..., BrowserContext], server: Any,
