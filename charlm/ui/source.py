@@ -25,6 +25,7 @@ from charlm.ui.words import error_words, say
 from charlm.yardsticks import quick_yardsticks
 
 KINDS = (("source_named", "named"), ("source_pasted", "pasted"), ("source_file", "file"))
+LONG_PASTE = (Path(__file__).parent / "long_paste.js").read_text("utf-8")
 KEPT_CHARS = 5_000_000  # a longer text is read again each time it is needed
 Values = Mapping[gr.components.Component, Any]
 
@@ -62,12 +63,12 @@ class Report:
 
 def make_source(labels: Labels) -> tuple[Source, Report]:
     """The controls, and the report."""
-    kind = labels.made(gr.Radio, {"label": "text", "choices": _kinds}, value="named")
+    kind = labels.made(gr.Radio, {"label": "text", "choices": _kinds}, value="named", elem_id="text-kind")
     names = [(f"{one.title} ({one.name})" if one.kind != "toy" else one.name, one.name) for one in named_corpora()]
     name = labels.made(gr.Dropdown, {"label": "named"}, choices=names, value="comedy-en")
     hints: Said = {"label": "pasted", "placeholder": "pasted_hint"}
-    pasted = labels.made(gr.Textbox, hints, lines=6, max_lines=10, visible=False)
-    file = labels.made(gr.File, {"label": "file"}, visible=False, height=120)
+    pasted = labels.made(gr.Textbox, hints, lines=6, max_lines=10, visible=False, elem_id="pasted")
+    file = labels.made(gr.File, {"label": "file"}, visible=False, height=120, elem_id="text-file")
     report = _report(labels)
     with labels.made(gr.Accordion, {"label": "reading"}, open=False) as fold:
         reading = make_form(TextConfig, labels)
@@ -192,3 +193,4 @@ def wire_report(visit: Visit, reader: Reader, recipe: gr.Radio, report: Report) 
     changed += [visit.language.change]
     gr.on(changed, trigger_mode="always_last", **shown).then(**counted)
     visit.recalled.then(**shown).then(**counted)
+    visit.recalled.then(None, None, None, js=LONG_PASTE)
