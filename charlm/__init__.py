@@ -2,7 +2,7 @@
 
 The parts, from the ground up. A module imports only modules of lower levels (tests/test_shape.py reads this table):
 
-    level 0  errors notes events metrics cells evaluation copies
+    level 0  errors notes events metrics cells evaluation copies muon
     level 1  config encoding history
     level 2  text model one_character log
     level 3  vocabulary stepping picture
@@ -17,15 +17,15 @@ The parts, from the ground up. A module imports only modules of lower levels (te
 A level is as low as its imports allow, so that no two modules of one level know each other: text before vocabulary
 before corpus is part of the table, not an exception to it.
 
-Fourteen modules are here that a first sketch of this table did not have. `cells` holds the recurrences themselves (pure
+Fifteen modules are here that a first sketch of this table did not have. `cells` holds the recurrences themselves (pure
 tensor functions with a backward pass of their own), so that `model` stays a page about what the networks are.
 `encoding` finds out how a file's bytes are to be read; `text` is what is then done with the characters.
-`one_character` is the tutorial's sigmoid RNN with its update written out. `evaluation` holds the two protocols of
-validation; it takes any model, so that trainer, terminal and tests share it. `notes` are sentences for people that are
-no errors. `log` is how a run's events are kept and followed, without torch; `terminal` is what train.py and __main__
-share. `archive` is the one way in for a run from elsewhere, as a zip or from the Hub. `card`, `picture` and `space` are
-what the Hub is told, made without it; `pretrained` is a run in three lines of Python. `racing` sets up fair races and
-lets them take turns. `copies` tells a quotation from an invention.
+`one_character` is the tutorial's sigmoid RNN with its update written out; `muon` is the optimizer of the others.
+`evaluation` holds the two protocols of validation; it takes any model, so that trainer, terminal and tests share it.
+`notes` are sentences for people that are no errors. `log` is how a run's events are kept and followed, without torch;
+`terminal` is what train.py and __main__ share. `archive` is the one way in for a run from elsewhere, as a zip or from
+the Hub. `card`, `picture` and `space` are what the Hub is told, made without it; `pretrained` is a run in three lines
+of Python. `racing` sets up fair races and lets them take turns. `copies` tells a quotation from an invention.
 
 gradio and plotly are imported in `charlm.ui` alone, huggingface_hub in `charlm.hub` alone; `import charlm` loads none
 of them.

@@ -97,6 +97,7 @@ class TrainConfig:
     optimizer: str = knob("muon", "muon: Muon on matrices, AdamW on the rest", choices=("sgd", "adam", "adamw", "muon"))
     learning_rate: float = knob(4e-3, "learning rate at its highest", low=1e-6, high=10.0)
     muon_rate: float = knob(0.02, "learning rate of Muon's matrices at its highest", low=1e-6, high=1.0)
+    muon_iterations: int = knob(3, "how far Muon evens a step out; 2 where a text is read many times", low=1, high=5)
     weight_decay: float = knob(0.0, "weight decay of AdamW and Muon", low=0.0, high=1.0)
     warmup: float = knob(0.02, "share of the budget in which the learning rate rises", low=0.0, high=0.5)
     schedule: str = knob("cosine", "learning rate after the warm-up", choices=("constant", "cosine"))

@@ -158,12 +158,13 @@ def test_a_long_text_that_is_pasted_becomes_a_file(page: Page, server: Any) -> N
     """In the box, a text of some megabytes would stop the page for a minute."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_label(say("source_pasted"), exact=True).check()
+    line, copy = f"{'A sentence to learn from, no. more.':<39}\n", "text => navigator.clipboard.writeText(text)"
     for lines in (6_000, 10):  # 240,000 characters stay in the box, as does a short text after it
-        page.evaluate("text => navigator.clipboard.writeText(text)", f"{'A sentence to learn from, no. more.':<39}\n" * lines)
+        page.evaluate(copy, line * lines)
         page.get_by_label(say("pasted")).press("ControlOrMeta+a")
         page.get_by_label(say("pasted")).press("ControlOrMeta+v")
         expect(report(page)).to_contain_text(f"{40 * lines:,}")
-    page.evaluate("text => navigator.clipboard.writeText(text)", f"{'A sentence to learn from, no. more.':<39}\n" * 100_000)
+    page.evaluate(copy, line * 100_000)
     page.get_by_label(say("pasted")).press("ControlOrMeta+v")
     expect(page.get_by_label(say("source_file"), exact=True)).to_be_checked()
     expect(report(page)).to_contain_text("4,000,000", timeout=30_000)

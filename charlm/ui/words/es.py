@@ -413,6 +413,7 @@ KNOBS = {
     "optimizer": ("Optimizador", "muon: Muon para las matrices, AdamW para el resto"),
     "learning_rate": ("Tasa de aprendizaje", "en su punto más alto"),
     "muon_rate": ("Tasa de Muon", "la de las matrices de Muon en su punto más alto"),
+    "muon_iterations": ("Iteraciones de Muon", "cuánto iguala un paso; 2 si el texto se lee muchas veces"),
     "weight_decay": ("Decaimiento de pesos", "de AdamW y Muon"),
     "warmup": ("Calentamiento", "parte del presupuesto en que la tasa de aprendizaje sube"),
     "schedule": ("Curva", "de la tasa de aprendizaje tras el calentamiento"),

@@ -414,6 +414,7 @@ KNOBS = {
     "optimizer": ("Optimiseur", "muon : Muon pour les matrices, AdamW pour le reste"),
     "learning_rate": ("Taux d’apprentissage", "à son plus haut"),
     "muon_rate": ("Taux de Muon", "celui des matrices de Muon à son plus haut"),
+    "muon_iterations": ("Itérations de Muon", "à quel point il égalise un pas ; 2 pour un texte lu de nombreuses fois"),
     "weight_decay": ("Décroissance des poids", "d’AdamW et de Muon"),
     "warmup": ("Échauffement", "part du budget où le taux d’apprentissage monte"),
     "schedule": ("Courbe", "du taux d’apprentissage après l’échauffement"),

@@ -410,6 +410,7 @@ KNOBS = {
     "optimizer": ("최적화기", "muon: 행렬은 Muon, 나머지는 AdamW"),
     "learning_rate": ("학습률", "가장 높을 때의 학습률"),
     "muon_rate": ("Muon 학습률", "Muon 행렬의 가장 높은 학습률"),
+    "muon_iterations": ("Muon 반복 횟수", "한 걸음을 얼마나 고르게 하는지; 텍스트를 여러 번 읽을 때는 2"),
     "weight_decay": ("가중치 감쇠", "AdamW와 Muon의 가중치 감쇠"),
     "warmup": ("준비 구간", "학습률이 오르는 예산의 비율"),
     "schedule": ("곡선", "준비 구간 뒤의 학습률"),

@@ -403,6 +403,7 @@ KNOBS = {
     "optimizer": ("优化器", "muon：矩阵用 Muon，其余用 AdamW"),
     "learning_rate": ("学习率", "最高时的学习率"),
     "muon_rate": ("Muon 学习率", "Muon 的矩阵最高时的学习率"),
+    "muon_iterations": ("Muon 迭代次数", "把一步拉匀到什么程度；文本要读很多遍时用 2"),
     "weight_decay": ("权重衰减", "AdamW 和 Muon 的权重衰减"),
     "warmup": ("预热", "学习率上升所占的预算比例"),
     "schedule": ("曲线", "预热之后的学习率"),
