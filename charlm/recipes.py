@@ -176,16 +176,17 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
     steps = max(1.0, read / (streams * window))
     by_heart = min(2e6, 20 * chars)  # characters to be read before anything is learned by heart
     wear = max(1e-3, read / chars * min(1.0, read / by_heart))  # passes that count
-    is_worn = wear > 10
+    is_worn, is_evened_less = wear > 10, wear > 20  # two iterations of Muon hold back what is learned by heart
+    less_dropout = nature.less_dropout + (0.07 if is_evened_less else 0.0)
+    muon_rate = 0.038 if is_evened_less else max(0.028, 0.04 * min(1.0, 2 / wear) ** 0.25)
     network = {
         "hidden_size": hidden, "embedding_size": 96 if hidden > 512 else 64 if hidden > 128 else 32,
-        "dropout": round(min(0.6, max(0.0, 0.14 * math.log2(wear / 2) - nature.less_dropout)), 2),
+        "dropout": round(min(0.6, max(0.0, 0.14 * math.log2(wear / 2) - less_dropout)), 2),
         "embedding_dropout": round(min(0.25, max(0.0, 0.08 * (weights / chars - 0.6))), 2) if is_worn else 0.0,
     }  # fmt: skip
     training = {
         "streams": streams, "window": window, "fresh": 0.03, "precision": "auto",
-        "muon_rate": round((0.038 if is_worn else max(0.028, 0.04 * min(1.0, 2 / wear) ** 0.25)) * nature.muon, 4),
-        "muon_iterations": 2 if is_worn else 3,
+        "muon_rate": round(muon_rate * nature.muon, 4), "muon_iterations": 2 if is_evened_less else 3,
         "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 4 / wear))), 4),
         "weight_decay": 0.05 if is_worn else 0.0,
         "average": round(min(0.9995, max(0.9, 1 - 10 / steps)), 4), **budget,
