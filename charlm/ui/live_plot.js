@@ -7,6 +7,16 @@ const asText = name => String(name).replaceAll('&', '&amp;').replaceAll('<', '&l
 const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'triangle-down', 'cross', 'x', 'star'];
 let isWaiting = false;
 
+function loadPlotly() {  // once for all plots
+    window.charlmPlotly ||= new Promise(loaded => {
+        const failed = () => { window.charlmPlotly = null; };  // the next value tries again
+        document.head.append(Object.assign(document.createElement('script'), {
+            src: PLOTLY_SCRIPT, onload: loaded, onerror: failed,
+        }));
+    });
+    return window.charlmPlotly;
+}
+
 function axis(title) {
     return {title: {text: asText(title || ''), standoff: 8}, gridcolor: colour('--border-color-primary'),
             zeroline: false, automargin: true};
@@ -86,13 +96,14 @@ function rateTrace(value) {
 function draw() {
     isWaiting = false;
     const value = props.value;
-    if (!window.Plotly || !value || !box.isConnected) return;
+    if (!value || !box.isConnected) return;
     box.setAttribute('aria-label', value.name || '');
     if (!(value.curves || []).length) {
         if (box.data) Plotly.purge(box);
         box.textContent = value.message || '';
         return;
     }
+    if (!window.Plotly) return loadPlotly().then(drawSoon);
     if (!box.data) box.textContent = '';
     Plotly.register({moduleType: 'locale', name: value.language, dictionary: value.buttons, format: {}});
     const traces = [...value.curves.map(trace), ...(value.rate ? [rateTrace(value)] : [])];
@@ -108,8 +119,6 @@ function drawSoon() {
     requestAnimationFrame(draw);
 }
 
-function drawWhenLoaded() { window.Plotly ? drawSoon() : setTimeout(drawWhenLoaded, 100); }
-
 let moment;
 
 function tellMoment() {
@@ -122,4 +131,5 @@ function tellMoment() {
 watch(['value'], () => { drawSoon(); tellMoment(); });
 new MutationObserver(drawSoon).observe(document.body, {attributes: true, attributeFilter: ['class']});  // dark, light
 new ResizeObserver(() => { if (box.clientWidth && box.data) Plotly.Plots.resize(box); }).observe(box);  // hidden tabs
-drawWhenLoaded();
+drawSoon();
+setTimeout(loadPlotly, 2000);  // half a second of the browser's work: after the page is there, before the first curve

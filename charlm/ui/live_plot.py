@@ -2,7 +2,7 @@
 
 gr.Plot makes a new chart at each update; here one <div> is handed to `Plotly.react` again and again (live_plot.js).
 Values reach the script as data alone, never through the template, which would be evaluated as code. Plotly's own script
-comes from the plotly package, so nothing is fetched from elsewhere.
+comes from the plotly package, so nothing is fetched from elsewhere; it is fetched when the page is there.
 
 The value: {"name": what it is, "language", "separators": of decimals and thousands, "buttons": Plotly's names -> ours,
 "run": id, "x": axis title, "y": axis title, "curves": [{"name", "x", "y", "is_thin"}], "levels": [{"name", "y"}],
@@ -17,6 +17,7 @@ the thin ones stay out of the legend.
 "moment", where there is one, names what the rest of the page depends on: the event `apply` tells that it has changed.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ import gradio as gr
 import plotly
 
 PLOTLY_SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-DRAW = Path(__file__).with_suffix(".js").read_text("utf-8")
+SCRIPT_URL = json.dumps(f"gradio_api/file={PLOTLY_SCRIPT.as_posix()}")
+DRAW = Path(__file__).with_suffix(".js").read_text("utf-8").replace("PLOTLY_SCRIPT", SCRIPT_URL)
 TEMPLATE = '<div class="live-plot" role="figure" style="width:100%;height:440px"></div>'
 
 
@@ -32,8 +34,7 @@ class LivePlot(gr.HTML):
     """The component; its value is described on top of this file."""
 
     def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        script = f'<script src="gradio_api/file={PLOTLY_SCRIPT.as_posix()}"></script>'
-        super().__init__(value, html_template=TEMPLATE, js_on_load=DRAW, head=script, apply_default_css=False, **kwargs)
+        super().__init__(value, html_template=TEMPLATE, js_on_load=DRAW, apply_default_css=False, **kwargs)
 
     def api_info(self) -> dict[str, Any]:
         return {"type": "object"}
