@@ -85,7 +85,7 @@ def uploading(server: Any) -> Upload:
     place = {part["props"].get("elem_id") or part["props"].get("label"): i for i, part in enumerate(inputs)}
     file = next(i for i, part in enumerate(inputs) if part["type"] == "file")
     values = [part["props"].get("value") for part in inputs]
-    return Upload(server.url, one["id"], values, file, place[say("text")], place["language"])
+    return Upload(server.url, one["id"], values, file, place["text-kind"], place["language"])
 
 
 def plain(text: str) -> str:
