@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from charlm import streams
 from charlm.config import TrainConfig
 from charlm.errors import TextError
-from charlm.recipes import fitted
-from charlm.streams import Batch, Chunks, Streams, batches
+from charlm.streams import Batch, Chunks, Streams, batches, fitted
 
 
 def dice(seed: int = 0) -> torch.Generator:

@@ -1,7 +1,5 @@
 """The whole page, and how it is launched. Knows which tabs there are, and nothing of what they do."""
 
-import importlib
-import threading
 from typing import Any
 
 import gradio as gr
@@ -22,7 +20,6 @@ from charlm.ui.words import say
 
 QUEUE = 64
 LOOK_SECONDS = 0.02  # that a click may lie in the queue before it is seen
-TORCH_SECONDS = 4.0  # after which torch is loaded: the first text that is generated would wait two seconds for it
 DELETE_UPLOADS = (3600, 7200)  # looked for every hour, kept for two
 
 
@@ -60,9 +57,6 @@ def launch_page(board: JobBoard, **options: Any) -> gr.Blocks:
     page.queue(max_size=QUEUE, default_concurrency_limit=4)
     # Gradio looks into its queue a thousand times a second: 7 % of a core, with nobody there, that training wants.
     page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free = LOOK_SECONDS, 5 * LOOK_SECONDS
-    loading = threading.Timer(TORCH_SECONDS, importlib.import_module, ["charlm.model"])
-    loading.daemon = True
-    loading.start()  # by then a browser has opened the page, which needs none of it
     page.launch(
         theme=theme(), css=STYLE, css_paths=[written_text.STYLE, next_bars.STYLE], max_threads=200,
         max_file_size=_upload_bytes(board), run_history=False,

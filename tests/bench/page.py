@@ -6,7 +6,6 @@ Prints "ready". Each line on its input, JSON {"text", "model", "training"}, begi
 run's name. The end of its input stops the runs and ends it.
 """
 
-import importlib
 import json
 import sys
 
@@ -21,7 +20,6 @@ def main() -> None:
     from charlm.ui.runs import begin_run
 
     page = launch_page(board, server_port=int(sys.argv[1]), prevent_thread_lock=True, quiet=True)
-    importlib.import_module("charlm.model")  # which a page loads some seconds after it was started: that is over
     print("ready", flush=True)
     for line in sys.stdin:
         wanted = json.loads(line)
