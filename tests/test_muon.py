@@ -14,20 +14,22 @@ def matrix(height: int, width: int) -> Tensor:
     return torch.randn(height, width, generator=torch.Generator().manual_seed(height + width))
 
 
-def iterated(matrix: Tensor) -> Tensor:
+def iterated(matrix: Tensor, iterations: int) -> Tensor:
     """Newton-Schulz as it is published: the whole matrix at every turn, in double precision."""
     a, b, c = COEFFICIENTS
     x = matrix.double() / matrix.double().norm()
-    for _ in range(ITERATIONS):
+    for _ in range(iterations):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
     return x
 
 
+@pytest.mark.parametrize("iterations", [1, 2, 3])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_is_the_published_iteration(shape: tuple[int, int]) -> None:
+def test_it_is_the_published_iteration(shape: tuple[int, int], iterations: int) -> None:
     given = matrix(*shape)
-    torch.testing.assert_close(orthogonal(given, ITERATIONS, False).double(), iterated(given), atol=1e-5, rtol=1e-4)
+    found = orthogonal(given, iterations, False).double()
+    torch.testing.assert_close(found, iterated(given, iterations), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -79,3 +81,15 @@ def test_what_has_no_gradient_stays() -> None:
     moved.grad = matrix(4, 4)
     Muon([still, moved], 0.1, 0.1, ITERATIONS, has_bf16=False).step()
     assert torch.equal(still, torch.ones(4, 4)) and not torch.equal(moved, torch.ones(4, 4))
+
+
+def test_a_closure_fills_the_gradients_and_gives_the_loss() -> None:
+    moved = torch.ones(4, 4, requires_grad=True)
+
+    def closure() -> float:
+        loss = (moved * matrix(4, 4)).sum()
+        torch.autograd.backward(loss)
+        return loss.item()
+
+    assert Muon([moved], 0.1, 0.1, ITERATIONS, has_bf16=False).step(closure) == pytest.approx(matrix(4, 4).sum().item())
+    assert not torch.equal(moved, torch.ones(4, 4))

@@ -349,7 +349,9 @@ def test_evaluation_uses_the_published_weights_and_leaves_training_alone() -> No
 
 @pytest.mark.parametrize("cell", tiny.CELLS)
 def test_muon_takes_the_recurrent_matrices_and_adamw_the_rest(cell: str) -> None:
-    trainer = tiny.trainer(cell=cell, num_layers=2, optimizer="muon", learning_rate=0.5, muon_rate=0.25)
+    trainer = tiny.trainer(
+        cell=cell, num_layers=2, optimizer="muon", learning_rate=0.5, muon_rate=0.25, muon_iterations=2
+    )
     muon, adamw = trainer.optimizers
     held = [[p for group in optimizer.param_groups for p in group["params"]] for optimizer in (muon, adamw)]
     names = {id(p): name for name, p in trainer.model.named_parameters()}
@@ -359,6 +361,7 @@ def test_muon_takes_the_recurrent_matrices_and_adamw_the_rest(cell: str) -> None
     assert sorted(names[id(p)] for p in held[0] + held[1]) == sorted(names.values())
     assert isinstance(muon, torch.optim.Muon) and isinstance(adamw, torch.optim.AdamW)
     assert (muon.param_groups[0]["lr"], adamw.param_groups[0]["lr"]) == (0.25, 0.5)
+    assert muon.param_groups[0]["ns_steps"] == 2
 
 
 @pytest.mark.parametrize("batching", ["streams", "chunks"])
