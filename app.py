@@ -3,19 +3,44 @@
 CHARLM_PUBLIC=1 turns the limits of a public server on; GRADIO_SERVER_PORT and GRADIO_SERVER_NAME say where it listens.
 """
 
+import contextlib
+import inspect
 import os
+from collections.abc import Iterator
+from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")  # a host's token is never a visitor's
 
 
+@contextlib.contextmanager
+def without_stubs() -> Iterator[None]:
+    """Gradio writes type stubs of its 81 components whenever it is imported, for 1.1 of 2.6 seconds; not within this.
+
+    It leaves out a class that is in no file.
+    """
+    getfile = inspect.getfile
+
+    def file_of(thing: Any) -> str:
+        if inspect.isclass(thing) and thing.__module__.startswith(("gradio.", "charlm.")):
+            raise OSError("Within this, components are in no file.")
+        return getfile(thing)
+
+    inspect.getfile = file_of
+    try:
+        yield
+    finally:
+        inspect.getfile = getfile
+
+
 def main() -> None:
     from charlm.jobs import JobBoard  # first: its fork server loads torch while this process loads Gradio
 
     board = JobBoard()
+    with without_stubs():
+        from charlm.ui.page import launch_page
     from charlm.space import bring_examples
-    from charlm.ui.page import launch_page
 
     bring_examples()
     launch_page(board, inbrowser=not os.environ.get("SPACE_ID"))

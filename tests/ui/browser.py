@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,13 +174,16 @@ def unfold(page: Scope, key: str) -> None:
 
 
 def train(page: Page, server: Any, **values: Any) -> Path:
-    """Press Train; the folder of the run that begins."""
+    """Press Train; the folder of the run that begins. One of few steps may end before the page looks at it."""
     if values:
         set_knobs(page, **values)
     before = server.runs()
     button(page, "train").click()
-    expect(button(page, "pause")).to_be_enabled()
-    (folder,) = server.runs() - before
+    end = time.monotonic() + 30
+    while not (begun := server.runs() - before):
+        assert time.monotonic() < end, f"No run began: {toast(page).all_inner_texts() or server.log[-2000:]}"
+        page.wait_for_timeout(50)
+    (folder,) = begun
     return Path(folder)
 
 
