@@ -161,8 +161,8 @@ NATURES["sigmoid"] = NATURES["rnn"]
 def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings of network and training for a text nobody has seen. `budget` holds one of seconds, steps, epochs.
 
-    The time says how large a network pays; the number of passes over the text says how much dropout it needs, and how
-    gently it must learn. A text too short for the time is read MOST_PASSES times, which is sooner.
+    The time says how large a network pays; the number of passes over the text says how much dropout it needs, how
+    gently it must learn, and how late the learning rate falls. A text too short for the time is read MOST_PASSES times, which is sooner.
     Chosen on tinyshakespeare, Moliere's first 100,000 characters and the built-in comedy.
     """
     chars, symbols, nature = len(corpus.train), len(corpus.vocabulary), NATURES[cell]
@@ -188,7 +188,7 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
         "streams": streams, "window": window, "fresh": 0.03, "precision": "auto",
         "muon_rate": round(muon_rate * nature.muon, 4), "muon_iterations": 2 if is_evened_less else 3,
         "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 4 / wear))), 4),
-        "weight_decay": 0.05 if is_worn else 0.0,
+        "weight_decay": 0.05 if is_worn else 0.0, "schedule": "linear", "cooldown": 0.3 if is_worn else 0.8,
         "average": round(min(0.9995, max(0.9, 1 - 10 / steps)), 4), **budget,
     }  # fmt: skip
     return network, training

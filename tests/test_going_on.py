@@ -166,8 +166,11 @@ def test_the_first_leg_is_the_schedule_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(("start", "highest"), [(0.5, 1.0), (0.75, 1 / 3), (0.8, 0.25), (0.25, 1.0)])
-def test_a_leg_begins_where_the_run_stood_rises_by_its_length_and_falls_again(start: float, highest: float) -> None:
-    config, leg = TrainConfig(steps=100, warmup=0.1), Leg(start, LAST_RATE)
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_a_leg_begins_where_the_run_stood_rises_by_its_length_and_falls_again(
+    start: float, highest: float, schedule: str
+) -> None:
+    config, leg = TrainConfig(steps=100, warmup=0.1, schedule=schedule), Leg(start, LAST_RATE)
     places = [start + (1 - start) * percent / 100 for percent in range(101)]
     factors = [rate_factor(config, place, leg) for place in places]
     assert factors[0] == pytest.approx(LAST_RATE) and factors[-1] == pytest.approx(LAST_RATE)

@@ -418,6 +418,10 @@ KNOBS = {
     "weight_decay": ("Décroissance des poids", "d’AdamW et de Muon"),
     "warmup": ("Échauffement", "part du budget où le taux d’apprentissage monte"),
     "schedule": ("Courbe", "du taux d’apprentissage après l’échauffement"),
+    "cooldown": (
+        "Refroidissement",
+        "avec la courbe linear : dernière part du budget, où le taux d’apprentissage descend",
+    ),
     "clip": ("Écrêtage", "les gradients de norme plus grande y sont ramenés ; 0 : jamais"),
     "average": ("Moyenne", "les poids sont moyennés avec cette décroissance par pas ; 0 : non"),
     "evaluations": ("Évaluations", "sur le texte de validation pendant le budget"),
