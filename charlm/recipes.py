@@ -162,8 +162,8 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
     """Settings of network and training for a text nobody has seen. `budget` holds one of seconds, steps, epochs.
 
     The time says how large a network pays; the number of passes over the text says how much dropout it needs, how
-    gently it must learn, and how late the learning rate falls. A text too short for the time is read MOST_PASSES times, which is sooner.
-    Chosen on tinyshakespeare, Moliere's first 100,000 characters and the built-in comedy.
+    gently it must learn, and how late the learning rate falls. A text too short for the time is read MOST_PASSES times,
+    which is sooner. Chosen on tinyshakespeare, Moliere's first 100,000 characters and the built-in comedy.
     """
     chars, symbols, nature = len(corpus.train), len(corpus.vocabulary), NATURES[cell]
     seconds = budget.get("seconds") or DEFAULT_SECONDS
