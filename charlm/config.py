@@ -100,9 +100,9 @@ class TrainConfig:
     muon_iterations: int = knob(3, "how far Muon evens a step out; 2 where a text is read many times", low=1, high=5)
     weight_decay: float = knob(0.0, "weight decay of AdamW and Muon", low=0.0, high=1.0)
     warmup: float = knob(0.02, "share of the budget in which the learning rate rises", low=0.0, high=0.5)
-    schedule: str = knob("cosine", "learning rate after the warm-up", choices=("constant", "cosine", "linear"))
+    schedule: str = knob("cosine", "learning rate after the warm-up", choices=("constant", "cosine"))
     cooldown: float = knob(
-        0.5, "linear schedule: share of the budget, at its end, in which the learning rate falls", low=0.01, high=1.0
+        1.0, "share of the budget, at its end, in which a cosine falls; 1: from the warm-up on", low=0.01, high=1.0
     )
     clip: float = knob(1.0, "gradients with a larger norm are scaled down to it; 0: never", low=0.0, high=1000.0)
     average: float = knob(0.0, "weights are averaged with this decay per step; 0: not", low=0.0, high=0.99999)

@@ -188,7 +188,7 @@ def fitting(corpus: Corpus, budget: KEYS, cell: str, model: KEYS) -> tuple[dict[
         "streams": streams, "window": window, "fresh": 0.03, "precision": "auto",
         "muon_rate": round(muon_rate * nature.muon, 4), "muon_iterations": 2 if is_evened_less else 3,
         "learning_rate": round(max(0.004, 0.016 * math.sqrt(min(1.0, 4 / wear))), 4),
-        "weight_decay": 0.05 if is_worn else 0.0, "schedule": "linear", "cooldown": 0.3 if is_worn else 0.8,
+        "weight_decay": 0.05 if is_worn else 0.0, "cooldown": 0.4 if is_worn else 1.0,
         "average": round(min(0.9995, max(0.9, 1 - 10 / steps)), 4), **budget,
     }  # fmt: skip
     return network, training

@@ -36,7 +36,7 @@ from charlm.one_character import OneCharacter, has_closed_form
 from charlm.streams import Chunks, Streams, batches
 
 EVENT_CHARS = 8192  # a Step event tells of about so many characters
-LAST_RATE = 0.02  # the share of the highest learning rate that a falling schedule ends at
+LAST_RATE = 0.02  # the cosine ends at this share of the highest learning rate
 EVALUATED_CHARS = (4096, 200_000)  # the least and the most of the validation text that an evaluation covers
 NOMINAL_SPEED = 60_000  # chars/s, to guess before the first step what an evaluation may cost
 EVALUATION_SHARE = 0.1  # of a budget in seconds that evaluations may take
@@ -433,11 +433,11 @@ def rate_factor(config: TrainConfig, progress: float, leg: Leg = FIRST_LEG) -> f
     """Share of the highest learning rate at a share of the budget.
 
     1. rises in a straight line over `warmup`
-    2. stays; or falls to LAST_RATE at the end, on a cosine or, over the last `cooldown` alone, in a straight line
-       (Hagele et al. 2024)
+    2. stays there: to the end, or up to the last `cooldown` of the budget (Haegele et al. 2024)
+    3. falls in that on a cosine, to LAST_RATE at the end
 
     A leg that extends a run does both anew over its own part of the budget (a warm restart: Loshchilov & Hutter 2017,
-    SGDR). It begins at the rate where the run stood; unless it stays it rises as high as it is long against what came
+    SGDR). It begins at the rate where the run stood; on a cosine it rises as high as it is long against what came
     before, at most to the top: a short extension of a long run does not shake loose what was learned. The comedy, 500
     steps to 1.418: 100 more 1.413 (to the top: 1.417), 500 more 1.386 (to half the top: 1.404; 1000 at once: 1.418).
     """
@@ -448,11 +448,9 @@ def rate_factor(config: TrainConfig, progress: float, leg: Leg = FIRST_LEG) -> f
         return max(leg.factor + (highest - leg.factor) * (progress / config.warmup), 0.01)
     if config.schedule == "constant":
         return highest
-    is_linear = config.schedule == "linear"
-    begin = max(config.warmup, 1 - config.cooldown) if is_linear else config.warmup
+    begin = max(config.warmup, 1 - config.cooldown)
     way = min(1.0, max(0.0, (progress - begin) / (1 - begin)))
-    left = 1 - way if is_linear else (1 + math.cos(math.pi * way)) / 2
-    return LAST_RATE + (highest - LAST_RATE) * left
+    return LAST_RATE + (highest - LAST_RATE) * (1 + math.cos(math.pi * way)) / 2
 
 
 def _optimizers(model: CharRNN, config: TrainConfig) -> list[torch.optim.Optimizer]:

@@ -417,7 +417,7 @@ KNOBS = {
     "weight_decay": ("Decaimiento de pesos", "de AdamW y Muon"),
     "warmup": ("Calentamiento", "parte del presupuesto en que la tasa de aprendizaje sube"),
     "schedule": ("Curva", "de la tasa de aprendizaje tras el calentamiento"),
-    "cooldown": ("Enfriamiento", "con la curva linear: parte final del presupuesto en que la tasa de aprendizaje baja"),
+    "cooldown": ("Enfriamiento", "parte del presupuesto, al final, en que baja un coseno; 1: desde el calentamiento"),
     "clip": ("Recorte", "los gradientes de norma mayor se reducen a ella; 0: nunca"),
     "average": ("Promedio", "los pesos se promedian con este decaimiento por paso; 0: no"),
     "evaluations": ("Evaluaciones", "sobre el texto de validación durante el presupuesto"),

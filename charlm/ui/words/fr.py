@@ -418,10 +418,7 @@ KNOBS = {
     "weight_decay": ("Décroissance des poids", "d’AdamW et de Muon"),
     "warmup": ("Échauffement", "part du budget où le taux d’apprentissage monte"),
     "schedule": ("Courbe", "du taux d’apprentissage après l’échauffement"),
-    "cooldown": (
-        "Refroidissement",
-        "avec la courbe linear : dernière part du budget, où le taux d’apprentissage descend",
-    ),
+    "cooldown": ("Refroidissement", "part du budget, à la fin, où un cosinus descend ; 1 : dès l’échauffement"),
     "clip": ("Écrêtage", "les gradients de norme plus grande y sont ramenés ; 0 : jamais"),
     "average": ("Moyenne", "les poids sont moyennés avec cette décroissance par pas ; 0 : non"),
     "evaluations": ("Évaluations", "sur le texte de validation pendant le budget"),
