@@ -35,15 +35,13 @@ def without_stubs() -> Iterator[None]:
 
 
 def main() -> None:
-    from charlm.jobs import JobBoard  # first: its fork server loads torch while this process loads Gradio
-
-    board = JobBoard()
     with without_stubs():
         from charlm.ui.page import launch_page
+    from charlm.jobs import JobBoard
     from charlm.space import bring_examples
 
     bring_examples()
-    launch_page(board, inbrowser=not os.environ.get("SPACE_ID"))
+    launch_page(JobBoard(), inbrowser=not os.environ.get("SPACE_ID"))
 
 
 if __name__ == "__main__":

@@ -259,6 +259,15 @@ class JobBoard:
                 self._start_waiting()
             time.sleep(TICK_SECONDS)
 
+    def warm_up(self) -> None:
+        """Begin the fork server where it is not there yet: it loads torch for some seconds, beside all else, and the
+        first job need not wait for it."""
+        if self._context.get_start_method() == "forkserver":
+            from multiprocessing.forkserver import ensure_running
+
+            with self._lock, _findable():
+                ensure_running()
+
     def _start_waiting(self) -> None:
         """The longest waiting jobs take the free places."""
         running = sum(job.state == "running" for job in self.jobs.values())
@@ -278,7 +287,7 @@ class JobBoard:
                 name=f"charlm-{job.folder.name}",
                 daemon=False,
             )
-            with _findable():  # a fork server that is gone is begun anew
+            with _findable():  # a fork server that is not there, or no longer, is begun
                 process.start()
         job.process, job.line, job.started = process, ours, time.monotonic()
 
@@ -341,15 +350,11 @@ def _threads(places: int) -> int:
 
 
 def _context() -> context.SpawnContext | context.ForkServerContext:
-    """A fork server that has loaded torch and charlm before the first job is asked for; spawn on Windows."""
+    """A fork server that loads torch and charlm when it begins; spawn on Windows."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     chosen = get_context("forkserver")
     chosen.set_forkserver_preload(PRELOADED)
-    from multiprocessing.forkserver import ensure_running
-
-    with _findable():
-        ensure_running()
     return chosen
 
 

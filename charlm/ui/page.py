@@ -31,6 +31,8 @@ def build_page(board: JobBoard) -> gr.Blocks:
         with gr.Row(elem_id="top"):
             labels.made(gr.Markdown, {"value": _head}, elem_id="head")
             visit = new_visit(page, labels)
+            # Not before the page is there: on two cores it would take a second longer to come.
+            visit.recalled.then(board.warm_up, None, None, **QUIET)
         with gr.Tabs() as tabs:
             with labels.made(gr.Tab, {"label": "tab_train"}, id="train") as tab:
                 train_tab(board, visit, tab)

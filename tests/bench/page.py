@@ -10,15 +10,14 @@ import json
 import sys
 
 from charlm.jobs import JobBoard
+from charlm.recipes import plan
+from charlm.terminal import read_corpus
+from charlm.ui.page import launch_page
+from charlm.ui.runs import begin_run
 
 
 def main() -> None:
-    board = JobBoard()  # first: its fork server loads torch while this process loads Gradio
-    from charlm.recipes import plan
-    from charlm.terminal import read_corpus
-    from charlm.ui.page import launch_page
-    from charlm.ui.runs import begin_run
-
+    board = JobBoard()
     page = launch_page(board, server_port=int(sys.argv[1]), prevent_thread_lock=True, quiet=True)
     print("ready", flush=True)
     for line in sys.stdin:
