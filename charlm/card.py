@@ -38,7 +38,7 @@ SAMPLE_CHARS = 300
 CHECKED_CHARS = 500_000  # of a very long validation text, as when the run ended
 FITTED = frozenset(  # settings that fit themselves to a text unless they are given
     "hidden_size embedding_size dropout embedding_dropout streams window fresh precision muon_rate learning_rate"
-    " muon_iterations weight_decay average".split()
+    " muon_iterations weight_decay cooldown average".split()
 )
 NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN (tanh)", "sigmoid": "RNN (sigmoid)"}
 FRONT_CHARS = 64 << 10  # of a card, that hold its front matter

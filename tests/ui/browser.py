@@ -38,6 +38,16 @@ SECONDS = 30  # that anything on the page may take on a busy machine
 # What Gradio says when it cuts off its stream itself because the page is left, and then of each answer it waited for.
 CUT_OFF, SO = "console: AbortError: signal is aborted", "console: Unexpected error Connection errored out."
 HERE = ("127.0.0.1", "localhost")
+CHARACTER = """(paper, index) => {  // where the character with that number stands
+    for (const node of paper.childNodes) {
+        if (index >= node.length) { index -= node.length; continue; }
+        const range = document.createRange();
+        range.setStart(node, index);
+        range.setEnd(node, index + 1);
+        const at = range.getBoundingClientRect();
+        return {x: (at.left + at.right) / 2, y: (at.top + at.bottom) / 2};
+    }
+}"""
 Scope = Page | Frame | FrameLocator
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Scope, button, go_to, labelled, opened, said, written
+from browser import CHARACTER, Scope, button, go_to, labelled, opened, said, written
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from charlm.ui.words import say
@@ -27,16 +27,6 @@ ARE_STILL = """() => {  // the colours have come to an end
     return marks && Date.now() - window.since > 1500;
 }"""
 WRITTEN = "[...document.querySelectorAll('.compared .paper')].map(one => one.textContent.length)"
-CHARACTER = """(paper, index) => {  // where the character with that number stands
-    for (const node of paper.childNodes) {
-        if (index >= node.length) { index -= node.length; continue; }
-        const range = document.createRange();
-        range.setStart(node, index);
-        range.setEnd(node, index + 1);
-        const at = range.getBoundingClientRect();
-        return {x: (at.left + at.right) / 2, y: (at.top + at.bottom) / 2};
-    }
-}"""
 
 
 @pytest.fixture
