@@ -1,6 +1,6 @@
 """The README's pictures, taken of the page itself:
 
-    python tests/ui/pictures.py      with CHARLM_CHROMIUM as for the tests; one is of a race: a minute and a half
+    python -m tests.ui.pictures      with CHARLM_CHROMIUM as for the tests; one is of a race: a minute and a half
 
 Starts app.py on a folder of its own with the example runs, and writes charlm/ui/picture-*.png.
 """
@@ -8,7 +8,6 @@ Starts app.py on a folder of its own with the example runs, and writes charlm/ui
 import io
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +16,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # as pytest does for the tests
-
-from browser import CHARACTER, FLAGS, button, go_to, labelled, opened, status, written  # noqa: E402
-from servers import started, until_used  # noqa: E402
-
-from charlm.space import EXAMPLES  # noqa: E402
-from charlm.ui.words import say  # noqa: E402
+from charlm.space import EXAMPLES
+from charlm.ui.words import say
+from tests.ui.browser import CHARACTER, FLAGS, button, go_to, labelled, opened, status, written
+from tests.ui.servers import ROOT, started, until_used
 
 SIZE = {"width": 1280, "height": 940}
 COLOURS = 128  # of a palette: a third of the bytes, and no difference to the eye
