@@ -12,38 +12,86 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from charlm.log import LogReader
 from tests.bench import texts
-from tests.bench.at_once import MODEL, TRAINING, speeds
+from tests.bench.at_once import MODEL, PATIENCE, TRAINING, WARM_STEPS
 from tests.bench.row import Figure, Row, Scale
 
 ROOT = Path(__file__).parents[2]
 VIEWERS = 5
 POLL_SECONDS = 1.0
+SETTLING = 0.3  # of a turn: what was halted has its caches to fill
 
 
 # --- row 10: the page is open -----------------------------------------------------------------------------------------
 
 
 def row_10(scale: Scale) -> Row:
-    """Terminal and page take turns; each time both are begun anew."""
-    seconds, bare, served, viewers = scale.pick(10, 5), [], [], Viewers()
-    for _ in range(scale.pick(3, 1)):
-        with tempfile.TemporaryDirectory() as place:
-            bare.append(_terminal(Path(place), seconds))
-        with tempfile.TemporaryDirectory() as place:
-            served.append(_page(Path(place), seconds, viewers))
-    both = [f"{name} {', '.join(f'{v:,.0f}' for v in values)}" for name, values in (("bare", bare), ("page", served))]
+    """Both train all the while and take turns: the one that is not measured is halted, with all its processes."""
+    seconds, turns, viewers = 1.0, scale.pick(60, 10), Viewers()
+    with tempfile.TemporaryDirectory() as place, _terminal(Path(place)) as bare, _page(Path(place), viewers) as page:
+        pairs = [(bare.speed(seconds), page.speed(seconds)) for _ in range(turns)]
+    ratios = sorted(100 * served / alone for alone, served in pairs)
+    fifth = len(pairs) // 5
+    alone, served = (statistics.median(each) for each in zip(*pairs, strict=True))
     return Row(
         "10", f"training with the page open and polled by {VIEWERS} viewers, against the bare terminal",
-        f"chars/s of the Step events in {seconds} s of events.jsonl, the same settings (LSTM H256 B16 T32 AdamW): a job"
-        f" of the page's board while {VIEWERS} threads post the page's own poll once a second, against train.py alone;"
-        " the best of each, in turns",
-        (Figure("", 100 * max(served) / max(bare), "%", 95, 99),), (f"chars/s: {'; '.join(both)}", str(viewers)),
+        f"the same settings (LSTM H256 B16 T32 AdamW): a job of the page's board while {VIEWERS} threads post the"
+        f" page's own poll once a second, against train.py alone; {turns} turns of {seconds:.0f} s each, one halted"
+        " (SIGSTOP) while the other learns; the median of page / bare over the pairs of turns",
+        (Figure("", statistics.median(ratios), "%", 95, 99),),
+        (
+            f"chars/s, medians: bare {alone:,.0f}, page {served:,.0f}",
+            f"three fifths of the pairs lie between {ratios[fifth]:.1f} and {ratios[-1 - fifth]:.1f} %",
+            str(viewers),
+        ),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A run in processes of its own, which learn only while its speed is taken."""
+
+    process: subprocess.Popen[str]
+    log: LogReader
+    watched: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+
+    def speed(self, seconds: float) -> float:
+        """Characters a second by the clock, over that time."""
+        with self.going(), self.watched():
+            time.sleep(SETTLING)
+            before, began = self._told()
+            time.sleep(seconds)
+            after, ended = self._told()
+            return (after - before) / (ended - began)
+
+    def warm_up(self) -> None:
+        """Go on until the yardsticks are made, and halt. Raises RuntimeError when it does not learn."""
+        deadline = time.monotonic() + PATIENCE
+        with self.going():
+            while self._told()[0] < WARM_STEPS * TRAINING["streams"] * TRAINING["window"]:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"The run {self.log.path.parent.name} learned nothing within {PATIENCE:.0f} s.")
+                time.sleep(0.05)
+
+    @contextlib.contextmanager
+    def going(self) -> Iterator[None]:
+        """The process and its children go on until the block ends."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def _told(self) -> tuple[int, float]:
+        """Characters learned by the last Step, and when it was told."""
+        last = self.log.read().last_step
+        return (last.chars_seen, self.log.path.stat().st_mtime) if last else (0, 0.0)
 
 
 def _environment(place: Path, **more: str) -> dict[str, str]:
@@ -54,31 +102,44 @@ def _text() -> str:
     return str(texts.file_of("tinyshakespeare.txt") or "comedy-en")
 
 
-def _terminal(place: Path, seconds: float) -> float:
+@contextlib.contextmanager
+def _terminal(place: Path) -> Iterator[Contender]:
+    """train.py, halted."""
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**MODEL, **TRAINING}.items()]
     command = [sys.executable, "train.py", _text(), "--run=bare", *flags]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=ROOT, env=_environment(place), **quiet) as process:
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env=_environment(place), process_group=0, **pipes) as process:
+        bare = Contender(process, LogReader(place / "bare"))
         try:
-            return speeds([place / "bare"], seconds)[0]
+            bare.warm_up()
+            yield bare
         finally:
+            os.killpg(process.pid, signal.SIGCONT)
             process.send_signal(signal.SIGTERM)
 
 
-def _page(place: Path, seconds: float, viewers: "Viewers") -> float:
-    with served_page(place) as (address, process), viewers.polling(address, _begin(process)) as run:
-        return speeds([place / run], seconds)[0]
+@contextlib.contextmanager
+def _page(place: Path, viewers: "Viewers") -> Iterator[Contender]:
+    """A run that was begun on a page, both halted; while it goes on, the viewers poll."""
+    with served_page(place) as (address, process):
+        run = _begin(process)
+        page = Contender(process, LogReader(place / run), partial(viewers.polling, _poll(address, run)))
+        page.warm_up()
+        try:
+            yield page
+        finally:
+            os.killpg(process.pid, signal.SIGCONT)
 
 
 @contextlib.contextmanager
 def served_page(place: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Address and process of a page (tests.bench.page) whose runs lie in `place`."""
+    """Address and process of a page (tests.bench.page) whose runs lie in `place`; its process leads a group."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "tests.bench.page", str(port)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, env=_environment(place), **pipes) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=_environment(place), process_group=0, **pipes) as process:
         try:
             if process.stdout.readline().strip() != "ready":
                 raise RuntimeError("the page did not start; python -m tests.bench.page 7900 says why")
@@ -103,15 +164,14 @@ class Viewers:
     failed: list[OSError] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def polling(self, address: str, run: str) -> Iterator[str]:
-        """VIEWERS threads poll the run until the block ends."""
+    def polling(self, ask: urllib.request.Request) -> Iterator[None]:
+        """VIEWERS threads poll until the block ends."""
         ended = threading.Event()
-        ask = _poll(address, run)
         threads = [threading.Thread(target=self._watch, args=(ask, i, ended), daemon=True) for i in range(VIEWERS)]
         for thread in threads:
             thread.start()
         try:
-            yield run
+            yield
         finally:
             ended.set()
             for thread in threads:
