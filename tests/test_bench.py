@@ -5,6 +5,7 @@ import itertools
 import math
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import tiny
 import torch
 
 from charlm.config import ModelConfig
+from charlm.log import LogReader
 from charlm.model import CharRNN
 from charlm.one_character import OneCharacter
 from tests.bench import __main__ as bench
@@ -21,6 +23,7 @@ from tests.bench.machine import Machine, in_turns
 from tests.bench.quality import reached, row_gpu
 from tests.bench.report import Results, load, machine_line, markdown, number, readme_table, write
 from tests.bench.row import Figure, Row, Scale, from_json, to_json
+from tests.bench.sharing import Contender
 
 MACHINE = Machine("Some CPU", 2, "Linux x86_64", "3.11.7", "2.13.0", "2.4.6", 2, "", 200.4, None, 0.1, "")
 COLD = Figure("cold", 1.45, "nats", 1.455, 1.44, is_less_better=True)
@@ -64,6 +67,17 @@ def test_markdown_tells_protocol_and_detail_of_every_row():
     assert all(f"## {row.row}: {row.what}" in text for row in ROWS)
     assert "- the loop: 60 s" in text and "Not held against its goals: shortened: 1 s." in text
     assert "yes |" in text and machine_line(MACHINE) in text
+
+
+def test_a_row_whose_processors_were_taken_says_so():
+    told = markdown(dataclasses.replace(RESULTS, rows=(dataclasses.replace(ROWS[0], stolen=0.054),)))
+    assert "5% of the processors taken by others" in told and "taken by others" not in markdown(RESULTS)
+
+
+def test_results_of_before_a_fact_was_kept_can_still_be_read():
+    values = to_json(ROWS[0])
+    del values["stolen"]
+    assert from_json(values) == ROWS[0]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +191,33 @@ def test_speeds_are_read_from_the_logs(tmp_path, monkeypatch):
     """A run whose log does not grow has no speed."""
     monkeypatch.setattr(at_once, "PATIENCE", 0.0)
     assert at_once.speeds([tmp_path], 0.01) == [0.0]
+
+
+LEARNER = """
+import sys, time
+from pathlib import Path
+from charlm.events import Step, to_line
+for step in range(1, 10_000):
+    with open(sys.argv[1], "a") as log:
+        log.write(to_line(Step(step, 0.0, 1.0, 1.0, 0.1, 512 * step, 0.01 * step, 0.0)))
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
+def test_a_contender_learns_only_while_its_speed_is_taken(tmp_path):
+    log = tmp_path / "events.jsonl"
+    with subprocess.Popen([sys.executable, "-c", LEARNER, str(log)], process_group=0) as process:
+        try:
+            one = Contender(process, LogReader(tmp_path))
+            one.warm_up()
+            time.sleep(0.1)
+            before = log.stat().st_size
+            time.sleep(0.2)
+            assert log.stat().st_size == before
+            assert one.speed(0.5) > 0 and log.stat().st_size > before
+        finally:
+            process.kill()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+from charlm.jobs import cores
 from tests.bench import generation, growth, quality, sharing, speed, unseen
-from tests.bench.machine import Machine, describe
+from tests.bench.machine import Machine, describe, stolen_seconds
 from tests.bench.report import Results, markdown, write
 from tests.bench.row import Row, Scale, from_json, to_json
 
@@ -85,10 +86,12 @@ def measured(name: str, scale: Scale) -> Row:
 
 def measured_here(name: str, scale: Scale) -> dict[str, object]:
     """The row, with what it took."""
-    began, load = time.monotonic(), os.getloadavg()[0]
+    began, stolen, load = time.monotonic(), stolen_seconds(), os.getloadavg()[0]
     row = ROWS[name](scale)
+    took = time.monotonic() - began
+    share = (stolen_seconds() - stolen) / (took * cores())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # kilobytes on Linux
-    return to_json(dataclasses.replace(row, took_seconds=time.monotonic() - began, load=load, peak_mb=peak))
+    return to_json(dataclasses.replace(row, took_seconds=took, load=load, stolen=share, peak_mb=peak))
 
 
 def summary(row: Row) -> str:

@@ -60,6 +60,13 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
+def stolen_seconds() -> float:
+    """Of this machine's processors, since its start, that its host gave to other machines; 0 where it does not tell."""
+    table = Path("/proc/stat")
+    total = table.read_text().splitlines()[0].split() if table.exists() else []  # cpu user nice system ... steal
+    return int(total[8]) / os.sysconf("SC_CLK_TCK") if len(total) > 8 else 0.0
+
+
 def gemm(kind: torch.dtype) -> Callable[[], object]:
     """One square product, ready to be timed."""
     left, right = (torch.randn(GEMM_SIZE, GEMM_SIZE).to(kind) for _ in range(2))

@@ -74,7 +74,8 @@ def machine_line(machine: Machine) -> str:
 
 
 def _section(row: Row) -> str:
-    about = f"{row.took_seconds:.0f} s, load before it {row.load:.1f}, at most {row.peak_mb:,.0f} MB"
+    stolen = f", {row.stolen:.0%} of the processors taken by others on the host" if row.stolen >= 0.005 else ""
+    about = f"{row.took_seconds:.0f} s, load before it {row.load:.1f}{stolen}, at most {row.peak_mb:,.0f} MB"
     lines = [f"## {row.row}: {row.what}\n", f"{row.protocol}. ({about})\n"]
     lines += [f"Not held against its goals: {row.unjudged}.\n"] if row.unjudged else []
     lines += [f"- {line}" for line in row.detail]

@@ -48,6 +48,7 @@ class Row:
     took_seconds: float = 0.0
     load: float = 0.0  # mean number of busy processes in the minute before: over 0.5 means that others were at work
     peak_mb: float = 0.0  # of the row's process
+    stolen: float = 0.0  # share of this machine's processors that its host gave to others meanwhile, where it tells
 
     @property
     def is_met(self) -> bool | None:
@@ -71,7 +72,7 @@ def to_json(row: Row) -> dict[str, Any]:
 
 def from_json(values: Mapping[str, Any]) -> Row:
     """The row that `to_json` made; the verdicts follow from the figures."""
-    kept = {field.name: values[field.name] for field in dataclasses.fields(Row)}
+    kept = {field.name: values[field.name] for field in dataclasses.fields(Row) if field.name in values}
     kept["figures"] = tuple(Figure(**figure) for figure in kept["figures"])
     return Row(**kept | {"detail": tuple(kept["detail"])})
 
