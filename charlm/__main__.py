@@ -39,11 +39,11 @@ from charlm.corpora import load_corpus, named_corpora
 from charlm.corpora.toys import find_toy
 from charlm.corpus import corpus_from_bytes
 from charlm.errors import CheckpointError, CorpusError, TextError
-from charlm.evaluation import PROTOCOLS, loss_under
+from charlm.evaluation import loss_under
 from charlm.history import history_of
 from charlm.hub import Stage, checked_repo, deploy, origin_of, pull_run, push_run, stored_token
 from charlm.log import read_events
-from charlm.metrics import bits_per_char, perplexity
+from charlm.metrics import PROTOCOLS, bits_per_char, perplexity
 from charlm.sampling import generate
 from charlm.space import HARDWARE
 from charlm.stepping import fold

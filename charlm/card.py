@@ -15,18 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from charlm.checkpoint import CARD, TEXT, Checkpoint, RunConfig, load_checkpoint, load_corpus_of
 from charlm.config import Config, SampleConfig, command_flags
 from charlm.corpora import named_corpora
 from charlm.errors import ConfigError
-from charlm.evaluation import PROTOCOLS, loss_under
 from charlm.events import Event, Measured, Step
 from charlm.history import History, history_of
 from charlm.log import read_events
-from charlm.metrics import bits_per_char, perplexity
-from charlm.model import parameter_count
+from charlm.metrics import PROTOCOLS, bits_per_char, perplexity
 from charlm.picture import loss_png
 from charlm.sampling import generate
 from charlm.stepping import fold
@@ -134,7 +130,7 @@ def _summary(checkpoint: Checkpoint) -> str:
     layers = "a layer" if model.num_layers == 1 else f"{model.num_layers} layers"
     return (
         f"A character-level {NAMES[model.cell]} with {layers} of {model.hidden_size} units,"
-        f" {parameter_count(checkpoint.model):,} parameters and a vocabulary of {symbols:,} symbols. It was trained"
+        f" {model.parameters(symbols):,} parameters and a vocabulary of {symbols:,} symbols. It was trained"
         f" with CharLM on {_ticked(checkpoint.config.title)}. These are the best weights on validation (step"
         f" {checkpoint.step:,})."
     )
@@ -242,6 +238,10 @@ def _losses(folder: Path, checkpoint: Checkpoint, events: Sequence[Event]) -> di
             told[event.name] = event.loss
     owed = [protocol for protocol in PROTOCOLS if protocol not in told]
     if owed and (folder / TEXT).is_file():
+        import torch  # here, for the page opens without it
+
+        from charlm.evaluation import loss_under
+
         ids = torch.from_numpy(load_corpus_of(folder).validation[:CHECKED_CHARS]).long()  # (M,)
         told |= {protocol: loss_under(protocol, checkpoint.model, ids) for protocol in owed}
     return {protocol: told[protocol] for protocol in PROTOCOLS if math.isfinite(told.get(protocol, math.nan))}

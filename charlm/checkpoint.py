@@ -29,12 +29,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from charlm import __version__
 from charlm.config import ModelConfig, TextConfig, TrainConfig
@@ -42,12 +37,16 @@ from charlm.corpora import load_corpus, named_corpora
 from charlm.corpus import Corpus, corpus_from_text
 from charlm.errors import CheckpointError, ConfigError, RunExistsError
 from charlm.log import EVENTS, check_log, locked_log
-from charlm.model import CharRNN, parameter_count
 from charlm.notes import note
 from charlm.recipes import Plan
 from charlm.text import TextReport
-from charlm.trainer import Trainer, TrainerState
 from charlm.vocabulary import Vocabulary, is_symbol
+
+if TYPE_CHECKING:  # torch takes two seconds to load: where a run is only listed and described, it is not
+    from torch import Tensor
+
+    from charlm.model import CharRNN
+    from charlm.trainer import Trainer
 
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, TRAINER = "config.json", "model.safetensors", "trainer.safetensors"
@@ -86,7 +85,7 @@ class RunConfig:
 class Checkpoint:
     """A run that can speak: the best weights so far, and what is needed to use them."""
 
-    model: CharRNN
+    model: "CharRNN"
     config: RunConfig
     step: int
     loss: float  # nats per character, as the run measured it while it learned
@@ -273,15 +272,17 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink()
 
 
-def save_weights(folder: Path, weights: Mapping[str, Tensor], step: int, loss: float) -> None:
+def save_weights(folder: Path, weights: Mapping[str, "Tensor"], step: int, loss: float) -> None:
     """The best weights so far."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     metadata = {"format": "pt", "step": str(step), "loss": repr(loss)}
     write_atomically(folder / WEIGHTS, _safetensors(tensors, metadata))
 
 
-def save_trainer(folder: Path, trainer: Trainer, log_bytes: int) -> None:
+def save_trainer(folder: Path, trainer: "Trainer", log_bytes: int) -> None:
     """All that exact resume needs. `log_bytes` of the event log belong to it; what comes later is told again."""
+    import torch
+
     state = trainer.state_dict()
     about = {
         "facts": state.facts,
@@ -293,8 +294,10 @@ def save_trainer(folder: Path, trainer: Trainer, log_bytes: int) -> None:
     write_atomically(folder / TRAINER, _safetensors(state.tensors, metadata))
 
 
-def _safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+def _safetensors(tensors: Mapping[str, "Tensor"], metadata: Mapping[str, str]) -> bytes:
     """Equal weights make equal bytes: the library would put the metadata in another order each time."""
+    import safetensors.torch
+
     plain = safetensors.torch.save(dict(tensors))
     begin = 8 + int.from_bytes(plain[:8], "little")
     header = json.dumps({"__metadata__": metadata, **_header(plain)}, separators=(",", ":")).encode("utf-8")
@@ -329,10 +332,15 @@ def read_config(folder: Path) -> RunConfig:
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """The best weights of a run, in evaluation mode. Raises CheckpointError, before any large memory is taken."""
+    import safetensors.torch
+    import torch
+
+    from charlm.model import CharRNN
+
     config = read_config(folder)
     with torch.device("meta"):
         model = CharRNN(len(config.vocabulary), config.model)
-    data = _bounded(folder / WEIGHTS, 4 * parameter_count(model) + MAX_HEADER)
+    data = _bounded(folder / WEIGHTS, 4 * config.model.parameters(len(config.vocabulary)) + MAX_HEADER)
     metadata = _check_header(data, {name: (list(p.shape), "F32") for name, p in model.named_parameters()})
     try:
         weights = safetensors.torch.load(data)  # from bytes: a mapped file would change under the living model
@@ -352,7 +360,7 @@ def check_run(folder: Path) -> Checkpoint:
     """
     checkpoint = load_checkpoint(folder)
     if os.path.lexists(folder / TRAINER):
-        data = _bounded(folder / TRAINER, _most_trainer_bytes(checkpoint.model, checkpoint.config.training))
+        data = _bounded(folder / TRAINER, _most_trainer_bytes(checkpoint.config, checkpoint.config.training))
         try:
             _header(data)
         except (ValueError, RecursionError) as error:
@@ -402,12 +410,14 @@ def give_text(folder: Path, corpus: Corpus) -> None:
     write_atomically(folder / TEXT, corpus.text.encode("utf-8"))
 
 
-def load_trainer(folder: Path, training: TrainConfig | None = None) -> tuple[Trainer, int]:
+def load_trainer(folder: Path, training: TrainConfig | None = None) -> tuple["Trainer", int]:
     """A trainer that goes on where the run was saved, and how many bytes of the event log belong to it.
 
     `training` replaces the settings of the run, to extend it; those in KEPT must stay. Without a save the run begins
     anew. Raises CheckpointError, or ConfigError for a setting that cannot change.
     """
+    from charlm.trainer import Trainer
+
     config = read_config(folder)
     if training is not None:
         _check_kept(config.training, training)
@@ -420,18 +430,22 @@ def load_trainer(folder: Path, training: TrainConfig | None = None) -> tuple[Tra
             file=TRAINER,
         )
         return trainer, 0
-    log_bytes = _load_trainer_state(folder / TRAINER, trainer, config.training)
+    log_bytes = _load_trainer_state(folder / TRAINER, trainer, config)
     if training is not None:  # other settings may cure a divergence, have patience again, and go on after an end
         trainer.has_diverged, trainer.stale, trainer.is_ended = False, 0, False
     return trainer, log_bytes
 
 
-def _load_trainer_state(path: Path, trainer: Trainer, before: TrainConfig) -> int:
-    """Fills the trainer of a run that had the settings `before`; returns how much of the event log it knows of."""
-    data = _bounded(path, _most_trainer_bytes(trainer.model, trainer.config))
+def _load_trainer_state(path: Path, trainer: "Trainer", config: RunConfig) -> int:
+    """Fills the trainer of a run, which may go on with other settings; returns how much of the event log it knows."""
+    import safetensors.torch
+
+    from charlm.trainer import TrainerState
+
+    data = _bounded(path, _most_trainer_bytes(config, trainer.config))
     try:
         about = json.loads(_header(data)["__metadata__"]["trainer"])
-        facts = {"budget": before.budget, **about["facts"]}  # older runs did not tell their budget
+        facts = {"budget": config.training.budget, **about["facts"]}  # older runs did not tell their budget
         trainer.load_state_dict(TrainerState(safetensors.torch.load(data), facts))
         return max(0, int(about["log_bytes"]))
     except (
@@ -440,11 +454,11 @@ def _load_trainer_state(path: Path, trainer: Trainer, before: TrainConfig) -> in
         raise CheckpointError("{file} is damaged or of another run; it cannot be resumed.", file=path) from error
 
 
-def _most_trainer_bytes(model: CharRNN, training: TrainConfig) -> int:
+def _most_trainer_bytes(config: RunConfig, training: TrainConfig) -> int:
     """Weights, their average, two moments, the carried state."""
-    cells = 2 if model.config.cell == "lstm" else 1
-    state = cells * model.config.num_layers * training.streams * model.config.hidden_size
-    return 4 * (4 * parameter_count(model) + state) + MAX_HEADER
+    cells = 2 if config.model.cell == "lstm" else 1
+    state = cells * config.model.num_layers * training.streams * config.model.hidden_size
+    return 4 * (4 * config.model.parameters(len(config.vocabulary)) + state) + MAX_HEADER
 
 
 def _check_kept(before: TrainConfig, after: TrainConfig) -> None:

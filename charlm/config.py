@@ -15,6 +15,7 @@ from charlm.errors import ConfigError
 from charlm.notes import Note, note
 
 CELLS = ("lstm", "gru", "rnn", "sigmoid")
+GATES = {"rnn": 1, "sigmoid": 1, "gru": 3, "lstm": 4}  # of a cell: a matrix has so many times H rows
 BUDGETS = ("seconds", "steps", "epochs")
 ENCODINGS = (
     "auto", "utf-8", "utf-16", "utf-32", "cp1252", "cp1250", "cp1251", "cp1253", "latin-1", "koi8-r",
@@ -76,6 +77,13 @@ class ModelConfig:
                 " Set both to {hidden}, or untie.",
                 knob="tied", embedding=self.embedding_size, hidden=self.hidden_size,
             )  # fmt: skip
+
+    def parameters(self, vocabulary_size: int) -> int:
+        """How many numbers are learned: embedding, W_ih, W_hh and two biases of each gate and layer, output."""
+        H, V, E = self.hidden_size, vocabulary_size, self.embedding_size
+        first = GATES[self.cell] * H * ((E or V) + H + 2)
+        above = GATES[self.cell] * H * (2 * H + 2)
+        return V * E + first + (self.num_layers - 1) * above + (0 if self.tied else V * H) + V
 
 
 @dataclass(frozen=True, kw_only=True)

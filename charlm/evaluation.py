@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Protocol = Literal["stream", "cold-256"]
-PROTOCOLS: tuple[Protocol, ...] = ("stream", "cold-256")
 State = tuple[Tensor, ...]
 Network = Callable[[Tensor, State | None], tuple[Tensor, State]]
 

@@ -1,6 +1,13 @@
-"""Losses for people. Inside, every loss is in nats per character; these units are made at the edge."""
+"""Losses for people. Inside, every loss is in nats per character; these units are made at the edge.
+
+The two protocols have their names here; evaluation.py says what they are.
+"""
 
 import math
+from typing import Literal
+
+Protocol = Literal["stream", "cold-256"]
+PROTOCOLS: tuple[Protocol, ...] = ("stream", "cold-256")
 
 
 def bits_per_char(loss: float) -> float:

@@ -28,10 +28,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charlm import cells
-from charlm.config import ModelConfig
+from charlm.config import GATES, ModelConfig
 
 State = tuple[Tensor, ...]
-GATES = {"rnn": 1, "sigmoid": 1, "gru": 3, "lstm": 4}
 FUSED: dict[str, Callable[..., tuple[Tensor, ...]]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
 

@@ -26,12 +26,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from charlm.checkpoint import NAME, RunConfig, write_atomically
-from charlm.config import ModelConfig, TrainConfig
+from charlm.config import GATES, ModelConfig, TrainConfig
 from charlm.corpus import Corpus
 from charlm.errors import CheckpointError
 from charlm.events import Event, Events
 from charlm.history import History
-from charlm.model import GATES
 from charlm.recipes import Plan, plan
 
 CELLS = ("rnn", "gru", "lstm")  # by their age and number of gates

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from charlm.config import BUDGETS, ModelConfig, TextConfig, TrainConfig
+from charlm.config import BUDGETS, GATES, ModelConfig, TextConfig, TrainConfig
 from charlm.corpus import Corpus
 from charlm.errors import ConfigError
-from charlm.model import GATES
 from charlm.notes import Note, note
-from charlm.streams import fitted
 
 DEFAULT_SECONDS = 60.0
 
@@ -130,6 +128,18 @@ def _fitted_streams(settings: TrainConfig, chars: int) -> tuple[TrainConfig, tup
         chars=chars, wanted_streams=settings.streams, wanted_window=settings.window, streams=streams, window=window,
     )  # fmt: skip
     return dataclasses.replace(settings, streams=streams, window=window), (told,)
+
+
+def fitted(chars: int, streams: int, window: int) -> tuple[int, int]:
+    """(streams, window) that a training text of so many characters can fill: fewer streams, then a shorter window.
+
+    At least four steps make an epoch, so that something is carried from window to window.
+    """
+    few = min(streams, 4)
+    fits = (chars - window) // (4 * window)
+    if fits >= few:
+        return min(streams, fits), window
+    return few, max(1, min(window, chars // (4 * few + 1)))
 
 
 # --- settings that fit themselves -------------------------------------------------------------------------------------

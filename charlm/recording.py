@@ -29,9 +29,10 @@ from charlm.checkpoint import (
 )
 from charlm.config import SampleConfig, TrainConfig
 from charlm.corpora import toy_of
-from charlm.evaluation import PROTOCOLS, loss_under
+from charlm.evaluation import loss_under
 from charlm.events import Changed, Evaluated, Event, Events, Finished, Measured, Sampled, Saved, Started, Step
 from charlm.log import append, locked_log, read_events
+from charlm.metrics import PROTOCOLS
 from charlm.model import CharRNN
 from charlm.sampling import generate
 from charlm.stepping import fold

@@ -13,12 +13,15 @@ The logits equal the teacher-forced ones of `CharRNN` to 1e-4.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
-from charlm.model import CharRNN
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from charlm.model import CharRNN
 
 Floats = npt.NDArray[np.float32]
 
@@ -43,14 +46,14 @@ class Folded:
     output_bias: Floats  # (V,)
 
 
-def fold(model: CharRNN) -> Folded:
+def fold(model: "CharRNN") -> Folded:
     """Copies of a network's weights, ready to be stepped."""
     layers = tuple(_fold_layer(model, layer) for layer in range(model.config.num_layers))
     output, bias = _floats(model.output_weight).copy(), _floats(model.decoder_bias).copy()  # (V, H), (V,)
     return Folded(model.config.cell, layers, output, bias)
 
 
-def _fold_layer(model: CharRNN, layer: int) -> FoldedLayer:
+def _fold_layer(model: "CharRNN", layer: int) -> FoldedLayer:
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     weight_ih, weight_hh, bias_ih, bias_hh = (_floats(model.rnn[f"{name}_l{layer}"]).copy() for name in names)
     H, bias_n = model.config.hidden_size, np.zeros(0, np.float32)
@@ -73,7 +76,7 @@ def _gates(cell: str, H: int) -> tuple[Floats, npt.NDArray[np.intp]]:
     return np.repeat(np.array(blocks, np.float32), H), rows[order].ravel()
 
 
-def _floats(tensor: Tensor) -> Floats:
+def _floats(tensor: "Tensor") -> Floats:
     """Of a float32 tensor in ordinary memory, a view."""
     floats: Floats = tensor.detach().cpu().float().numpy()
     return floats

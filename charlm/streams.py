@@ -120,15 +120,3 @@ def batches(ids: Ids, config: TrainConfig, dice: torch.Generator) -> Streams | C
     """The batches that `config` asks for."""
     kind = Streams if config.batching == "streams" else Chunks
     return kind(np.ascontiguousarray(ids), config.streams, config.window, dice)
-
-
-def fitted(chars: int, streams: int, window: int) -> tuple[int, int]:
-    """(streams, window) that a training text of so many characters can fill: fewer streams, then a shorter window.
-
-    At least four steps make an epoch, so that something is carried from window to window.
-    """
-    few = min(streams, 4)
-    fits = (chars - window) // (4 * window)
-    if fits >= few:
-        return min(streams, fits), window
-    return few, max(1, min(window, chars // (4 * few + 1)))

@@ -8,8 +8,8 @@ from tiny import CELLS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charlm.config import ModelConfig
-from charlm.model import GATES, CharRNN, parameter_count
+from charlm.config import GATES, ModelConfig
+from charlm.model import CharRNN, parameter_count
 
 V = 11
 TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -248,7 +248,13 @@ def test_no_memory_is_taken_on_the_meta_device() -> None:
 def test_parameter_count_is_the_formula(cell: str, embedding: int) -> None:
     H, k = 6, GATES[cell]
     layers = k * H * ((embedding or V) + H + 2) + k * H * (H + H + 2)
-    assert parameter_count(made(cell, H, embedding, num_layers=2)) == V * embedding + layers + V * H + V
+    model = made(cell, H, embedding, num_layers=2)
+    assert parameter_count(model) == model.config.parameters(V) == V * embedding + layers + V * H + V
+
+
+def test_tied_weights_are_counted_once() -> None:
+    model = made("gru", 6, 6, tied=True)
+    assert parameter_count(model) == model.config.parameters(V)
 
 
 @every_cell

@@ -146,6 +146,8 @@ HEAVY = {"gradio", "plotly", "huggingface_hub", "torch", "numpy"}
         ("charlm.corpora", HEAVY - {"numpy"}),
         ("charlm.recording", {"gradio", "plotly", "huggingface_hub"}),
         ("charlm.__main__", {"gradio", "plotly"}),
+        ("charlm.checkpoint", HEAVY - {"numpy"}),
+        ("charlm.ui.page", {"torch"}),  # or the page would open two seconds later
     ],
 )
 def test_what_importing_costs(module: str, light_of: set[str]) -> None:

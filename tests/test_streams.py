@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from charlm import streams
 from charlm.config import TrainConfig
 from charlm.errors import TextError
-from charlm.streams import Batch, Chunks, Streams, batches, fitted
+from charlm.recipes import fitted
+from charlm.streams import Batch, Chunks, Streams, batches
 
 
 def dice(seed: int = 0) -> torch.Generator:

@@ -1,5 +1,7 @@
 """The whole page, and how it is launched. Knows which tabs there are, and nothing of what they do."""
 
+import importlib
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -19,7 +21,7 @@ from charlm.ui.visit import QUIET, new_visit
 from charlm.ui.words import say
 
 QUEUE = 64
-LOOK_SECONDS = 0.02  # that a click may lie in the queue before it is seen
+LOOK_SECONDS = 0.01  # that a click may lie in the queue before it is seen
 DELETE_UPLOADS = (3600, 7200)  # looked for every hour, kept for two
 
 
@@ -31,8 +33,7 @@ def build_page(board: JobBoard) -> gr.Blocks:
         with gr.Row(elem_id="top"):
             labels.made(gr.Markdown, {"value": _head}, elem_id="head")
             visit = new_visit(page, labels)
-            # Not before the page is there: on two cores it would take a second longer to come.
-            visit.recalled.then(board.warm_up, None, None, **QUIET)
+            visit.recalled.then(partial(warm_up, board), None, None, **QUIET)
         with gr.Tabs() as tabs:
             with labels.made(gr.Tab, {"label": "tab_train"}, id="train") as tab:
                 train_tab(board, visit, tab)
@@ -42,6 +43,12 @@ def build_page(board: JobBoard) -> gr.Blocks:
         offer_generate(board, speakers)
         visit.language.change(labels.anew, visit.language, labels.blocks, **QUIET)
     return page
+
+
+def warm_up(board: JobBoard) -> None:
+    """Load torch, here and where runs are trained. Not before the page is there: it would come some seconds later."""
+    board.warm_up()
+    importlib.import_module("charlm.model")
 
 
 def _head(language: str) -> str:

@@ -13,10 +13,9 @@ from html import escape
 from charlm import __version__
 from charlm.checkpoint import RunConfig
 from charlm.config import ModelConfig, TextConfig, TrainConfig
-from charlm.evaluation import PROTOCOLS
 from charlm.events import Sampled
 from charlm.history import History
-from charlm.metrics import bits_per_char, perplexity
+from charlm.metrics import PROTOCOLS, bits_per_char, perplexity
 from charlm.picture import Legend, loss_picture
 from charlm.ui.views import measure_name
 from charlm.ui.words import NOTHING, knob_words, number, say, value_words

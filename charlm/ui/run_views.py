@@ -11,8 +11,8 @@ from typing import Any
 
 from charlm.checkpoint import RunConfig
 from charlm.config import ModelConfig, TextConfig, TrainConfig
-from charlm.evaluation import PROTOCOLS
 from charlm.events import Evaluated
+from charlm.metrics import PROTOCOLS
 from charlm.ui.shelf import RunFacts, State, Story
 from charlm.ui.views import UNITS, empty_plot_view, measure_name, plain
 from charlm.ui.words import NOTHING, knob_words, number, say, value_words

@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import torch
-
 from charlm.checkpoint import (
     CONFIG,
     NAME,
@@ -35,7 +33,6 @@ from charlm.errors import CharlmError, CheckpointError, ConfigError, LimitError
 from charlm.history import History
 from charlm.jobs import JobBoard, Limits, is_public
 from charlm.log import LogReader
-from charlm.model import CharRNN, parameter_count
 from charlm.racing import Race, write_race
 from charlm.recipes import DEFAULT_SECONDS, Plan
 from charlm.space import EXAMPLES
@@ -196,8 +193,7 @@ def check_limits(limits: Limits, corpus: Corpus, *together: Plan) -> None:
     Raises LimitError, whose `knob` is what must be smaller.
     """
     for settings in together:
-        with torch.device("meta"):
-            parameters = parameter_count(CharRNN(len(corpus.vocabulary), settings.model))
+        parameters = settings.model.parameters(len(corpus.vocabulary))
         if parameters > limits.parameters:
             raise LimitError(say("parameter_limit"), parameters=parameters, most=limits.parameters, knob="hidden_size")
     _check_seconds(limits, sum(settings.training.seconds for settings in together))

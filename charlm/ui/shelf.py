@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-import torch
-
 from charlm import archive, hub
 from charlm.card import PICTURE, card_of
 from charlm.checkpoint import CARD, TEXT, RunConfig, give_text, read_config, remove_run, write_name
@@ -24,7 +22,6 @@ from charlm.history import History, history_of
 from charlm.hub import Origin, Pulled, Pushed, Stage, seconds_for
 from charlm.jobs import JobBoard, JobState
 from charlm.log import read_events
-from charlm.model import CharRNN, parameter_count
 from charlm.ui.report import report_page
 from charlm.ui.runs import (
     Follower,
@@ -185,9 +182,8 @@ class Shelf:
 
         Raises LimitError, and has then removed it.
         """
-        with torch.device("meta"):
-            config = read_config(folder)
-            parameters = parameter_count(CharRNN(len(config.vocabulary), config.model))
+        config = read_config(folder)
+        parameters = config.model.parameters(len(config.vocabulary))
         if parameters > self.board.limits.parameters:
             shutil.rmtree(folder, ignore_errors=True)
             raise LimitError(say("parameter_limit"), parameters=parameters, most=self.board.limits.parameters)

@@ -9,11 +9,10 @@ from typing import Any
 from charlm.checkpoint import RunConfig
 from charlm.corpus import Corpus
 from charlm.encoding import name_of
-from charlm.evaluation import PROTOCOLS
 from charlm.events import Changed
 from charlm.history import History
 from charlm.jobs import JobView
-from charlm.metrics import bits_per_char, perplexity
+from charlm.metrics import PROTOCOLS, bits_per_char, perplexity
 from charlm.ui.words import error_words, note_words, number, retold, say, separators
 
 PREVIEW_CHARS = 300

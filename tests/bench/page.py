@@ -12,13 +12,14 @@ import sys
 from charlm.jobs import JobBoard
 from charlm.recipes import plan
 from charlm.terminal import read_corpus
-from charlm.ui.page import launch_page
+from charlm.ui.page import launch_page, warm_up
 from charlm.ui.runs import begin_run
 
 
 def main() -> None:
     board = JobBoard()
     page = launch_page(board, server_port=int(sys.argv[1]), prevent_thread_lock=True, quiet=True)
+    warm_up(board)
     print("ready", flush=True)
     for line in sys.stdin:
         wanted = json.loads(line)

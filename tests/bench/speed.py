@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from charlm.checkpoint import create_run
-from charlm.config import ModelConfig, TrainConfig
+from charlm.config import GATES, ModelConfig, TrainConfig
 from charlm.corpus import Corpus
 from charlm.evaluation import cross_entropy
 from charlm.events import Evaluated, Event, Step
-from charlm.model import GATES, CharRNN
+from charlm.model import CharRNN
 from charlm.one_character import OneCharacter
 from charlm.recipes import Plan, plan, text_config
 from charlm.recording import recorded
