@@ -47,14 +47,14 @@ class Screen:
     sample: gr.Textbox
     fold: gr.Accordion
     samples: gr.Textbox  # all of them, one below the other
-    seen: gr.State  # the run, and how many samples there were: who stood at the last one goes on to the new last one
+    kept: gr.Textbox  # hidden: the run, and the earlier sample that its visitor went back to; "": the newest is shown
     timer: gr.Timer
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What a poll fills."""
         told = [self.plot, self.status, self.pause, self.resume, self.end, self.rates, self.more]
-        return [*told, self.place, self.sample, self.fold, self.samples, self.seen, self.timer]
+        return [*told, self.place, self.sample, self.fold, self.samples, self.timer]
 
 
 def make_screen(labels: Labels) -> Screen:
@@ -80,9 +80,9 @@ def make_screen(labels: Labels) -> Screen:
     with labels.made(gr.Accordion, {"label": "all_samples"}, open=True, visible=False) as fold:
         bare: dict[str, Any] = {"show_label": False, "container": False, "autoscroll": False}
         samples = labels.made(gr.Textbox, {"label": "all_samples"}, lines=3, max_lines=80, **bare, **text)
-    seen, timer = gr.State(("", 0)), gr.Timer(POLL_SECONDS, active=False)
+    kept, timer = gr.Textbox("", visible=False, max_length=128), gr.Timer(POLL_SECONDS, active=False)
     told = (status, plot, unit, rates, slower, faster, more, longer, extend)
-    return Screen(train, pause, resume, end, *told, place, sample, fold, samples, seen, timer)
+    return Screen(train, pause, resume, end, *told, place, sample, fold, samples, kept, timer)
 
 
 class Watching:
@@ -96,7 +96,7 @@ class Watching:
     def polled(self) -> dict[str, Any]:
         """The event that fills the screen: `something.then(**watching.polled)`."""
         screen = self.screen
-        inputs = [self.visit.run, self.visit.language, screen.unit, screen.place, screen.seen]
+        inputs = [self.visit.run, self.visit.language, screen.unit, screen.kept]
         return {"fn": self.poll, "inputs": inputs, "outputs": screen.outputs, **QUIET}
 
     def wire(self) -> None:
@@ -113,7 +113,7 @@ class Watching:
         screen.slower.click(self.slower, run, None, **QUIET)
         screen.faster.click(self.faster, run, None, **QUIET)
         flip: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
-        screen.place.input(self.flip, [*run, screen.place], screen.sample, **flip)
+        screen.place.input(self.flip, [*run, screen.place], [screen.sample, screen.kept], **flip)
 
     def glance(self, run: str, language: str, unit: str) -> Change:
         """Plot and status: as little as there can be, since it takes time from what is trained here."""
@@ -125,7 +125,7 @@ class Watching:
         with self.followers.get(folder).history() as history:
             return self._told(run, history, self.board.view(run), language, unit)
 
-    def poll(self, run: str, language: str, unit: str, place: float, seen: tuple[str, int]) -> Change:
+    def poll(self, run: str, language: str, unit: str, kept: str | None) -> Change:
         """All of the screen. A run that is not there, or no longer, leaves it as it was at first."""
         try:
             folder = folder_of(run)
@@ -137,7 +137,7 @@ class Watching:
                 **self._told(run, history, view, language, unit),
                 self.screen.timer: gr.Timer(active=view.state != "ended"),
                 **self._buttons(history, view),
-                **self._samples(run, history, language, place, seen),
+                **self._samples(run, history, language, kept or ""),
             }
 
     def _told(self, run: str, history: History, view: JobView, language: str, unit: str) -> Change:
@@ -153,7 +153,7 @@ class Watching:
             screen.timer: gr.Timer(active=False), screen.pause: off, screen.resume: off, screen.end: off,
             screen.rates: gone, screen.more: gone, screen.place: gr.Slider(visible=False),
             screen.sample: gr.Textbox("", label=say("sample", language)), screen.samples: "",
-            screen.fold: gr.Accordion(visible=False), screen.seen: ("", 0),
+            screen.fold: gr.Accordion(visible=False),
         }  # fmt: skip
 
     def _buttons(self, history: History, view: JobView) -> Change:
@@ -169,25 +169,23 @@ class Watching:
             screen.more: gr.Row(visible=is_kept),
         }
 
-    def _samples(self, run: str, history: History, language: str, place: float, seen: tuple[str, int]) -> Change:
-        count = len(history.samples)
-        stays = run == seen[0] and 1 <= (place or 0) < min(seen[1], count)
-        at = int(place) if stays else count
+    def _samples(self, run: str, history: History, language: str, kept: str) -> Change:
+        """The newest, or the earlier one that the visitor went back to."""
+        count, (one, _, place) = len(history.samples), kept.rpartition(" ")
+        at = int(place) if one == run and place.isdecimal() and 0 < int(place) < count else count
         label, text = views.sample_view(history, language, at)
-        slider = gr.Slider(value=max(1, at), maximum=max(2, count), visible=count > 1)
         return {
-            self.screen.place: gr.skip() if (run, count) == seen else slider,
+            self.screen.place: gr.Slider(value=max(1, at), maximum=max(2, count), visible=count > 1),
             self.screen.sample: gr.Textbox(text, label=label),
             self.screen.fold: gr.Accordion(visible=count > 1),
             self.screen.samples: views.samples_view(history, language),
-            self.screen.seen: (run, count),
         }
 
     def flip(self, run: str, language: str, place: float) -> Any:
-        """Another sample of the run."""
+        """Another sample of the run, and that it is to stay unless it is the newest."""
         with sentences(language), self.followers.get(folder_of(run)).history() as history:
             label, text = views.sample_view(history, language, int(place))
-            return gr.Textbox(text, label=label)
+            return gr.Textbox(text, label=label), f"{run} {int(place)}" if place < len(history.samples) else ""
 
     # --- what a run is told -------------------------------------------------------------------------------------------
 

@@ -127,6 +127,9 @@ def test_a_run_is_told_what_to_do(visitor: Callable[..., BrowserContext], server
     assert steps == sorted(set(steps)) and steps[-1] > ended.step
     assert [event.knob for event in told(folder, Changed)] == ["learning_rate", "seconds"]
 
+    page.reload()
+    expect(shown.locator("textarea")).to_have_value(told(folder, Sampled)[-1].text)  # who comes back sees the newest
+
 
 # --- the link ---------------------------------------------------------------------------------------------------------
 
