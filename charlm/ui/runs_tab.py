@@ -163,8 +163,8 @@ def _wire_sight(acts: "Acts", visit: Visit, tab: gr.Tab, sight: Sight, tools: To
     outputs = [sight.table, sight.plot, sight.compared, sight.timer, *tools.of_one, tools.delete, tools.text]
     seen = {"fn": acts.look, "inputs": inputs, "outputs": outputs, **QUIET}
     for event in (tab.select, sight.timer.tick, visit.language.change, sight.unit.input, sight.across.input):
-        event(**seen)
-    chosen = sight.table.input(**seen)
+        event(**seen, trigger_mode="always_last")
+    chosen = sight.table.input(**seen, trigger_mode="always_last")  # a click during the last one's answer counts too
     chosen.then(acts.chosen, sight.table, [tools.name, tools.asked], **QUIET)
     chosen.then(lambda: "", None, tools.note, **QUIET)
     return seen

@@ -104,7 +104,7 @@ class Watching:
         visit, screen, run = self.visit, self.screen, [self.visit.run, self.visit.language]
         screen.timer.tick(self.glance, [*run, screen.unit], [screen.plot, screen.status], **QUIET)
         for happens in (screen.plot.apply, visit.recalled.then, visit.language.change, screen.unit.input):
-            happens(**self.polled)
+            happens(**self.polled, trigger_mode="always_last")
         going_on = [visit.run, visit.owner, visit.language]
         screen.resume.click(self.resume, going_on, visit.run, **QUIET).success(**self.polled)
         screen.extend.click(self.extend, [*going_on, screen.longer], visit.run, **QUIET).success(**self.polled)
