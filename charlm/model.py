@@ -166,8 +166,3 @@ class CharRNN(nn.Module):
             return x
         keep = torch.rand(x.shape[1:], generator=self.dice, device=self.dice.device) >= share  # (B, *)
         return x * (keep.to(x.device, x.dtype) / (1 - share))  # (T, B, *)
-
-
-def parameter_count(model: nn.Module) -> int:
-    """How many numbers are learned."""
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -29,7 +29,7 @@ from charlm.corpus import Corpus
 from charlm.errors import ConfigError
 from charlm.evaluation import cross_entropy, tracks_loss
 from charlm.events import Changed, Evaluated, Events, Finished, Reason, Started, Step
-from charlm.model import CharRNN, State, parameter_count
+from charlm.model import CharRNN, State
 from charlm.muon import Muon
 from charlm.notes import note
 from charlm.one_character import OneCharacter, has_closed_form
@@ -316,7 +316,7 @@ class Trainer:
 
     def _started(self) -> Started:
         return Started(
-            parameters=parameter_count(self.model),
+            parameters=self.model.config.parameters(self.model.vocabulary_size),
             train_chars=len(self.corpus.train),
             validation_chars=len(self.corpus.validation),
             evaluated_chars=len(self.validation),

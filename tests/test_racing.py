@@ -16,7 +16,7 @@ from charlm.errors import CheckpointError, ConfigError
 from charlm.events import Evaluated, Event, Events, Finished, Measured, Started, Step
 from charlm.history import history_of
 from charlm.log import read_events
-from charlm.model import CharRNN, parameter_count
+from charlm.model import CharRNN
 from charlm.racing import (
     CELLS,
     RACE,
@@ -43,7 +43,7 @@ def counted(cell: str, hidden: int, symbols: int, embedding: int) -> int:
     """By the real network, made without memory."""
     with torch.device("meta"):
         model = CharRNN(symbols, ModelConfig(cell=cell, hidden_size=hidden, embedding_size=embedding))
-    return parameter_count(model)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 # --- who races --------------------------------------------------------------------------------------------------------

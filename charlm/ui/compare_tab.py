@@ -15,7 +15,7 @@ from charlm.ui.desk import CELLS, MANNERS, Desk, Speakers
 from charlm.ui.labels import Labels, Said
 from charlm.ui.runs import folder_of, visible_runs
 from charlm.ui.text_views import column_view, replaced_view
-from charlm.ui.visit import QUIET, Visit, sentences
+from charlm.ui.visit import LAST, QUIET, Visit, sentences
 from charlm.ui.words import say
 from charlm.ui.write_tab import WRITING
 from charlm.ui.writer import Stops, Writer, pieces, sample_config
@@ -53,7 +53,7 @@ def compare_tab(board: JobBoard, visit: Visit, desk: Desk, speakers: Speakers, t
     outputs = [note] + [part for one in columns for part in (one.frame, one.heading, one.written)]
     compare.click(acts.compare, inputs, outputs, **WRITING)
     stop.click(acts.stop, None, None, **QUIET)
-    differs.input(lambda choice: gr.Dropdown(visible=choice == "networks"), differs, runs, **QUIET)
+    differs.input(lambda choice: gr.Dropdown(visible=choice == "networks"), differs, runs, **LAST)
     for opened in (tab.select, visit.recalled.then):
         opened(acts.refresh, [visit.runs, runs], runs, **QUIET)
 

@@ -15,7 +15,7 @@ from charlm.jobs import JobBoard
 from charlm.ui import views
 from charlm.ui.labels import Labels, Said
 from charlm.ui.runs import Recent, folder_of, speaker, version_of, visible_runs
-from charlm.ui.visit import QUIET, Visit
+from charlm.ui.visit import LAST, QUIET, Visit
 from charlm.ui.words import error_words, say
 from charlm.ui.writer import MAX_PROMPT, PACES, Speaker
 
@@ -89,17 +89,17 @@ def wire_desk(desk: Desk, speakers: Speakers, visit: Visit, tab: gr.Tab) -> None
     acts = Acts(speakers)
     known = [desk.cell, desk.about]
     about = {"fn": acts.about, "inputs": [desk.run, visit.language], "outputs": known, **QUIET}
-    desk.run.input(**about)
+    desk.run.input(**about, trigger_mode="always_last")
     visit.language.change(**about)
-    chosen = desk.cell.input(acts.choose_cell, [desk.cell, desk.run, visit.runs], desk.run, **QUIET)
+    chosen = desk.cell.input(acts.choose_cell, [desk.cell, desk.run, visit.runs], desk.run, **LAST)
     chosen.then(**about)
     offered = gr.State("")  # the watched run that was chosen here by itself, once
     for opened in (tab.select, visit.recalled.then):
         inputs = [visit.runs, desk.run, visit.run, offered, visit.language]
         opened(acts.refresh, inputs, [desk.run, *known, offered], **QUIET)
     drawn = [desk.temperature, desk.top_k, desk.top_p]
-    desk.manner.input(lambda manner: MANNERS.get(manner, (gr.skip(),) * 3), desk.manner, drawn, **QUIET)
-    gr.on([part.input for part in drawn], manner_of, drawn, desk.manner, trigger_mode="always_last", **QUIET)
+    desk.manner.input(lambda manner: MANNERS.get(manner, (gr.skip(),) * 3), desk.manner, drawn, **LAST)
+    gr.on([part.input for part in drawn], manner_of, drawn, desk.manner, **LAST)
 
 
 def manner_of(temperature: float | None, top_k: float | None, top_p: float | None) -> str | None:

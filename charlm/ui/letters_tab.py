@@ -16,7 +16,7 @@ from charlm.stepping import Floats
 from charlm.ui.desk import Desk, Speakers
 from charlm.ui.next_bars import next_bars
 from charlm.ui.text_views import bars_value, packed, replaced_view, text_value
-from charlm.ui.visit import QUIET, Visit, sentences
+from charlm.ui.visit import LAST, QUIET, Visit, sentences
 from charlm.ui.writer import MAX_PROMPT, Speaker, sample_config
 from charlm.ui.written_text import written_text
 
@@ -42,7 +42,7 @@ def letters_tab(visit: Visit, desk: Desk, speakers: Speakers) -> None:
     gr.on([undo.click, bars.undo], lambda text: (text or "")[:-1], text, text, **QUIET)
     changed = [text.change, desk.run.change, visit.language.change, tab.select]
     changed += [part.change for part in (desk.temperature, desk.top_k, desk.top_p)]
-    gr.on(changed, acts.look, inputs, [bars, read, note], trigger_mode="always_last", **QUIET)
+    gr.on(changed, acts.look, inputs, [bars, read, note], **LAST)
 
 
 class Acts:

@@ -17,7 +17,7 @@ from charlm.ui import views
 from charlm.ui.labels import Labels, Said
 from charlm.ui.live_plot import LivePlot
 from charlm.ui.runs import Follower, Recent, extend_run, folder_of, owner_of, resume_run
-from charlm.ui.visit import QUIET, Visit, sentences
+from charlm.ui.visit import LAST, QUIET, Visit, sentences
 from charlm.ui.words import say
 
 POLL_SECONDS = 1.0
@@ -112,8 +112,7 @@ class Watching:
         screen.end.click(self.end, run, None, **QUIET)
         screen.slower.click(self.slower, run, None, **QUIET)
         screen.faster.click(self.faster, run, None, **QUIET)
-        flip: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
-        screen.place.input(self.flip, [*run, screen.place], [screen.sample, screen.kept], **flip)
+        screen.place.input(self.flip, [*run, screen.place], [screen.sample, screen.kept], **LAST)
 
     def glance(self, run: str, language: str, unit: str) -> Change:
         """Plot and status: as little as there can be, since it takes time from what is trained here."""

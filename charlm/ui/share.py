@@ -15,7 +15,7 @@ from charlm.ui.runs import folder_of
 from charlm.ui.screen import Watching
 from charlm.ui.settings import OWN, Settings
 from charlm.ui.source import Source
-from charlm.ui.visit import QUIET, REMEMBER, Visit
+from charlm.ui.visit import LAST, QUIET, REMEMBER, Visit
 from charlm.ui.words import error_words, say
 
 Values = Mapping[gr.components.Component, Any]
@@ -68,7 +68,7 @@ class Sharing:
         told = {*settings.inputs, *source.reading.controls.values(), source.kind, source.name, source.file}
         told |= {share.with_run, visit.run, share.address}
         written: dict[str, Any] = {"fn": self.written, "inputs": told, "outputs": [settings.command, share.link]}
-        gr.on([part.change for part in told], trigger_mode="always_last", **written, **QUIET)
+        gr.on([part.change for part in told], **written, **LAST)
         filled = {*source.inputs, *settings.inputs, share.note, visit.run} - {source.pasted, source.file}
         arrived = visit.recalled.then(None, None, [share.address, share.query], js=ARRIVED)
         arrived.then(**written, **QUIET)

@@ -23,6 +23,8 @@ from charlm.ui.words import LANGUAGES, error_words, say
 
 # Of events that are answered at once: outside Gradio's queue, and no part of the API.
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# Of choices: the last one counts, also if it comes while the one before is being answered. Gradio would drop it.
+LAST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 REMEMBER = """(run) => {
     let runs = [];
     try {
