@@ -5,7 +5,9 @@ const box = element.querySelector('.live-plot');
 const colour = name => getComputedStyle(document.body).getPropertyValue(name).trim();
 const asText = name => String(name).replaceAll('&', '&amp;').replaceAll('<', '&lt;');  // Plotly reads some HTML in titles
 const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'triangle-down', 'cross', 'x', 'star'];
-let isWaiting = false;
+const ASK_MS = 250, EACH = 4;  // how often the next value is asked for; with curves, each fourth time
+let isWaiting = false, asked = null;  // asked: the value that came by itself, newer than the component's
+const newest = () => asked ?? props.value;
 
 function loadPlotly() {  // once for all plots
     window.charlmPlotly ||= new Promise(loaded => {
@@ -95,8 +97,9 @@ function rateTrace(value) {
 
 function draw() {
     isWaiting = false;
-    const value = props.value;
+    const value = newest();
     if (!value || !box.isConnected) return;
+    say(value.status);
     box.setAttribute('aria-label', value.name || '');
     if (!(value.curves || []).length) {
         if (box.data) Plotly.purge(box);
@@ -122,13 +125,53 @@ function drawSoon() {
 let moment;
 
 function tellMoment() {
-    const now = props.value?.moment;
+    const now = newest()?.moment;
     if (now === undefined || now === moment) return;
     moment = now;
     trigger('apply');
 }
 
-watch(['value'], () => { drawSoon(); tellMoment(); });
+function say(status) {  // paragraphs above the plot
+    if (status === undefined) return;
+    let place = element.querySelector('.status');
+    if (!place) box.before(place = Object.assign(document.createElement('div'), {className: 'status'}));
+    place.replaceChildren(...status.split('\n\n').map(paragraph));
+}
+
+function paragraph(line) {
+    const made = document.createElement('p');
+    line.split('**').map(part => part.replace(/\\(.)/g, '$1')).forEach((part, i) => {
+        made.append(i % 2 ? Object.assign(document.createElement('strong'), {textContent: part}) : part);
+    });
+    return made;
+}
+
+let turn = 0, isAsking = false;
+
+async function ask() {
+    const address = newest()?.next;
+    if (!address || isAsking || document.hidden || !box.isConnected) return;
+    if (newest().curves.length && turn++ % EACH) return;
+    isAsking = true;
+    try {
+        const answer = await fetch(address), value = answer.ok ? await answer.json() : null;
+        if (newest()?.next === address) take(value);  // and not another run, language or unit meanwhile
+    } catch (error) {
+        if (!(error instanceof TypeError)) throw error;  // the server cannot be reached: the next one tries again
+    } finally {
+        isAsking = false;
+    }
+}
+
+function take(value) {
+    if (!value) return trigger('apply');  // the run is gone: the page finds out
+    asked = value;
+    drawSoon();
+    tellMoment();
+}
+
+setInterval(ask, ASK_MS);
+watch(['value'], () => { asked = null; drawSoon(); tellMoment(); });
 new MutationObserver(drawSoon).observe(document.body, {attributes: true, attributeFilter: ['class']});  // dark, light
 new ResizeObserver(() => { if (box.clientWidth && box.data) Plotly.Plots.resize(box); }).observe(box);  // hidden tabs
 drawSoon();

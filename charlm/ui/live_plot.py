@@ -14,7 +14,10 @@ Two curves are one run's training and validation loss. Of several runs, each cur
 theme's --curve-1 ... --curve-8, each with a marker of its own): curves of a colour are shown and hidden together, and
 the thin ones stay out of the legend.
 
-"moment", where there is one, names what the rest of the page depends on: the event `apply` tells that it has changed.
+Three more parts where a run is watched. "status" is said above the plot: paragraphs, in which ** begins and ends bold
+and a backslash stands before what means itself. "moment" names what the rest of the page depends on: the event `apply`
+tells that it has changed. "next" is the address that gives the next value, as JSON: it is asked every second, and four
+times as often before the first curve; "" when there will be no other.
 """
 
 import json

@@ -11,6 +11,7 @@ from charlm.ui import next_bars, written_text
 from charlm.ui.desk import Speakers
 from charlm.ui.generate_call import offer_generate
 from charlm.ui.generate_tab import generate_tab
+from charlm.ui.glance import Glances
 from charlm.ui.labels import Labels
 from charlm.ui.live_plot import serve_plotly
 from charlm.ui.race_tab import race_tab
@@ -25,8 +26,8 @@ LOOK_SECONDS = 0.01  # that a click may lie in the queue before it is seen
 DELETE_UPLOADS = (3600, 7200)  # looked for every hour, kept for two
 
 
-def build_page(board: JobBoard) -> gr.Blocks:
-    """The page, ready to be launched."""
+def build_page(board: JobBoard, glances: Glances) -> gr.Blocks:
+    """The page, ready to be launched beside the route of its glances."""
     serve_plotly()
     with gr.Blocks(title=say("page_title"), delete_cache=DELETE_UPLOADS, analytics_enabled=False) as page:
         labels, speakers = Labels(), Speakers()
@@ -36,7 +37,7 @@ def build_page(board: JobBoard) -> gr.Blocks:
             visit.recalled.then(partial(warm_up, board), None, None, **QUIET)
         with gr.Tabs() as tabs:
             with labels.made(gr.Tab, {"label": "tab_train"}, id="train") as tab:
-                train_tab(board, visit, tab)
+                train_tab(board, glances, visit, tab)
             generate_tab(board, visit, speakers)
             race_tab(board, visit)
             runs_tab(board, visit, tabs)
@@ -62,7 +63,8 @@ def _upload_bytes(board: JobBoard) -> int:
 
 def launch_page(board: JobBoard, **options: Any) -> gr.Blocks:
     """Open the page. `options` are Gradio's, as `server_port` or `prevent_thread_lock`."""
-    page = build_page(board)
+    glances = Glances(board)
+    page = build_page(board, glances)
     page.queue(max_size=QUEUE, default_concurrency_limit=4)
     # Gradio looks into its queue a thousand times a second: 7 % of a core, with nobody there, that training wants.
     page._queue.sleep_when_free, page._queue.progress_update_sleep_when_free = LOOK_SECONDS, 5 * LOOK_SECONDS
@@ -70,6 +72,6 @@ def launch_page(board: JobBoard, **options: Any) -> gr.Blocks:
         theme=theme(), css=STYLE, css_paths=[written_text.STYLE, next_bars.STYLE], max_threads=200,
         max_file_size=_upload_bytes(board), run_history=False,
         enable_monitoring=False, footer_links=["settings"], ssr_mode=False, mcp_server=False, show_error=False,
-        share=False, **options,
+        share=False, app_kwargs={"routes": [glances.route]}, **options,
     )  # fmt: skip
     return page

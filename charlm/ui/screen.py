@@ -1,7 +1,7 @@
 """Where a run is watched, and told what to do: pause, go on, end, for longer, at another learning rate.
 
-A glance a second fills plot and status from the run's log; what changes rarely, as samples and buttons, follows with
-the plot's `moment`. Who knows a run's name may do all of this; whose job it is then is told by the visitor's token.
+The plot looks at the run every second by itself (glance.py); what changes rarely, as samples and buttons, follows with
+its `moment`. Who knows a run's name may do all of this; whose job it is then is told by the visitor's token.
 Knows nothing of texts or settings.
 """
 
@@ -14,13 +14,13 @@ from charlm.errors import CharlmError
 from charlm.history import MAX_SAMPLES, History
 from charlm.jobs import JobBoard, JobView
 from charlm.ui import views
+from charlm.ui.glance import Glances, told
 from charlm.ui.labels import Labels, Said
 from charlm.ui.live_plot import LivePlot
-from charlm.ui.runs import Follower, Recent, extend_run, folder_of, owner_of, resume_run
+from charlm.ui.runs import extend_run, folder_of, owner_of, resume_run
 from charlm.ui.visit import LAST, QUIET, Visit, sentences
 from charlm.ui.words import say
 
-POLL_SECONDS = 1.0
 SLOWER, FASTER = 0.5, 2.0  # what a click makes of the learning rate
 LONGER = 60  # seconds of training on, that are offered
 Change = dict[gr.components.Component, Any]
@@ -34,7 +34,6 @@ class Screen:
     pause: gr.Button
     resume: gr.Button
     end: gr.Button
-    status: gr.Markdown
     plot: LivePlot
     unit: gr.Radio
     rates: gr.Row
@@ -48,13 +47,12 @@ class Screen:
     fold: gr.Accordion
     samples: gr.Textbox  # all of them, one below the other
     kept: gr.Textbox  # hidden: the run, and the earlier sample that its visitor went back to; "": the newest is shown
-    timer: gr.Timer
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         """What a poll fills."""
-        told = [self.plot, self.status, self.pause, self.resume, self.end, self.rates, self.more]
-        return [*told, self.place, self.sample, self.fold, self.samples, self.timer]
+        told = [self.plot, self.pause, self.resume, self.end, self.rates, self.more]
+        return [*told, self.place, self.sample, self.fold, self.samples]
 
 
 def make_screen(labels: Labels) -> Screen:
@@ -63,8 +61,7 @@ def make_screen(labels: Labels) -> Screen:
         train = labels.made(gr.Button, {"value": "train"}, variant="primary", min_width=90)
         off: dict[str, Any] = {"interactive": False, "min_width": 90}
         pause, resume, end = (labels.made(gr.Button, {"value": key}, **off) for key in ("pause", "resume", "end"))
-    status = gr.Markdown(say("idle"), elem_classes="status")
-    plot = LivePlot(views.empty_plot_view(), elem_id="loss-plot")
+    plot = LivePlot(views.idle_view(), elem_id="loss-plot")
     units: Said = {"label": "unit", "choices": lambda language: [(say(unit, language), unit) for unit in views.UNITS]}
     unit = labels.made(gr.Radio, units, value="nats", elem_id="unit")
     with gr.Row(visible=False) as rates:
@@ -80,17 +77,16 @@ def make_screen(labels: Labels) -> Screen:
     with labels.made(gr.Accordion, {"label": "all_samples"}, open=True, visible=False) as fold:
         bare: dict[str, Any] = {"show_label": False, "container": False, "autoscroll": False}
         samples = labels.made(gr.Textbox, {"label": "all_samples"}, lines=3, max_lines=80, **bare, **text)
-    kept, timer = gr.Textbox("", visible=False, max_length=128), gr.Timer(POLL_SECONDS, active=False)
-    told = (status, plot, unit, rates, slower, faster, more, longer, extend)
-    return Screen(train, pause, resume, end, *told, place, sample, fold, samples, kept, timer)
+    kept = gr.Textbox("", visible=False, max_length=128)
+    told = (plot, unit, rates, slower, faster, more, longer, extend)
+    return Screen(train, pause, resume, end, *told, place, sample, fold, samples, kept)
 
 
 class Watching:
-    """What the clock and the buttons of the screen do."""
+    """What fills the screen, and what its buttons do."""
 
-    def __init__(self, board: JobBoard, visit: Visit, screen: Screen) -> None:
-        self.board, self.visit, self.screen = board, visit, screen
-        self.followers = Recent(Follower, most=256)
+    def __init__(self, board: JobBoard, glances: Glances, visit: Visit, screen: Screen) -> None:
+        self.board, self.followers, self.visit, self.screen = board, glances.followers, visit, screen
 
     @property
     def polled(self) -> dict[str, Any]:
@@ -100,9 +96,8 @@ class Watching:
         return {"fn": self.poll, "inputs": inputs, "outputs": screen.outputs, **QUIET}
 
     def wire(self) -> None:
-        """The clock, and every button but Train."""
+        """What happens, and every button but Train."""
         visit, screen, run = self.visit, self.screen, [self.visit.run, self.visit.language]
-        screen.timer.tick(self.glance, [*run, screen.unit], [screen.plot, screen.status], **QUIET)
         for happens in (screen.plot.apply, visit.recalled.then, visit.language.change, screen.unit.input):
             happens(**self.polled, trigger_mode="always_last")
         going_on = [visit.run, visit.owner, visit.language]
@@ -114,16 +109,6 @@ class Watching:
         screen.faster.click(self.faster, run, None, **QUIET)
         screen.place.input(self.flip, [*run, screen.place], [screen.sample, screen.kept], **LAST)
 
-    def glance(self, run: str, language: str, unit: str) -> Change:
-        """Plot and status: as little as there can be, since it takes time from what is trained here."""
-        try:
-            folder = folder_of(run)
-        except CharlmError:
-            idle = self._idle(language)
-            return {part: idle[part] for part in (self.screen.plot, self.screen.status)}
-        with self.followers.get(folder).history() as history:
-            return self._told(run, history, self.board.view(run), language, unit)
-
     def poll(self, run: str, language: str, unit: str, kept: str | None) -> Change:
         """All of the screen. A run that is not there, or no longer, leaves it as it was at first."""
         try:
@@ -133,23 +118,15 @@ class Watching:
         view = self.board.view(run)
         with self.followers.get(folder).history() as history:
             return {
-                **self._told(run, history, view, language, unit),
-                self.screen.timer: gr.Timer(active=view.state != "ended"),
+                self.screen.plot: told(run, history, view, language, unit),
                 **self._buttons(history, view),
                 **self._samples(run, history, language, kept or ""),
             }
 
-    def _told(self, run: str, history: History, view: JobView, language: str, unit: str) -> Change:
-        reason = history.finished.reason if history.finished else ""
-        moment = f"{run} {view.state} {reason} {history.last_step is not None} {len(history.samples)}"
-        plot = views.plot_view(run, history, language, unit) | {"moment": moment}
-        return {self.screen.plot: plot, self.screen.status: views.status_view(run, history, view, language)}
-
     def _idle(self, language: str) -> Change:
         screen, off, gone = self.screen, gr.Button(interactive=False), gr.Row(visible=False)
         return {
-            screen.plot: views.empty_plot_view(language) | {"moment": ""}, screen.status: say("idle", language),
-            screen.timer: gr.Timer(active=False), screen.pause: off, screen.resume: off, screen.end: off,
+            screen.plot: views.idle_view(language), screen.pause: off, screen.resume: off, screen.end: off,
             screen.rates: gone, screen.more: gone, screen.place: gr.Slider(visible=False),
             screen.sample: gr.Textbox("", label=say("sample", language)), screen.samples: "",
             screen.fold: gr.Accordion(visible=False),

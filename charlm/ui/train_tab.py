@@ -16,6 +16,7 @@ from charlm.corpus import Corpus
 from charlm.errors import CharlmError, CorpusError
 from charlm.jobs import JobBoard
 from charlm.recipes import plan, text_config
+from charlm.ui.glance import Glances
 from charlm.ui.link import KNOBS
 from charlm.ui.runs import begin_run, check_limits, owner_of
 from charlm.ui.screen import Watching, make_screen
@@ -31,7 +32,7 @@ Values = Mapping[gr.components.Component, Any]
 Refused = dict[gr.components.Component, CharlmError]
 
 
-def train_tab(board: JobBoard, visit: Visit, tab: gr.Tab) -> None:
+def train_tab(board: JobBoard, glances: Glances, visit: Visit, tab: gr.Tab) -> None:
     """The components and their wiring, to be made inside their tab."""
     labels, note = visit.labels, make_note()
     with gr.Row():
@@ -41,7 +42,7 @@ def train_tab(board: JobBoard, visit: Visit, tab: gr.Tab) -> None:
             share = make_share(labels, note)
         with gr.Column(scale=3, min_width=320):
             screen = make_screen(labels)
-    reader, watching = Reader(source, lambda: board.limits), Watching(board, visit, screen)
+    reader, watching = Reader(source, lambda: board.limits), Watching(board, glances, visit, screen)
     watching.wire()
     tab.select(**watching.polled)  # another run may have been chosen elsewhere
     wire_report(visit, reader, settings.recipe, report)
@@ -50,7 +51,7 @@ def train_tab(board: JobBoard, visit: Visit, tab: gr.Tab) -> None:
     inputs = {visit.owner, visit.language, *source.inputs, *settings.inputs}
     screen.train.click(acts.unfold, inputs, [source.fold, settings.fold], **QUIET)  # first: a refusal ends the click
     begun = screen.train.click(
-        acts.start, inputs, visit.run, validator=acts.check, show_progress_on=[screen.status], **PRIVATE
+        acts.start, inputs, visit.run, validator=acts.check, show_progress_on=[screen.plot], **PRIVATE
     )
     begun.success(**watching.polled).then(None, visit.run, visit.runs, js=REMEMBER)
     fields = {visit.language, *source.reading.controls.values(), *settings.inputs}

@@ -108,6 +108,11 @@ def empty_plot_view(language: str = "en") -> dict[str, Any]:
     return {**_plot_words(language), "run": "", "curves": [], "message": say("empty_plot", language)}
 
 
+def idle_view(language: str = "en") -> dict[str, Any]:
+    """The same on the screen of a run, with what it says and nothing to look at again."""
+    return {**empty_plot_view(language), "status": say("idle", language), "moment": "", "next": ""}
+
+
 def _plot_words(language: str) -> dict[str, Any]:
     """What the plot is called, its marks of decimals and thousands, and its buttons by Plotly's names for them."""
     buttons = {
@@ -140,7 +145,7 @@ def _levels(history: History) -> dict[str, float]:
 
 
 def status_view(run: str, history: History, view: JobView, language: str = "en") -> str:
-    """Where a run stands, in Markdown: what it does, its figures, how it ended."""
+    """Where a run stands: what it does, its figures, how it ended. Paragraphs, of Markdown only ** and backslashes."""
     if not run:
         return say("idle", language)
     is_learning = history.finished is None and history.evaluated

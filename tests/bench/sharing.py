@@ -41,9 +41,9 @@ def row_10(scale: Scale) -> Row:
     alone, served = (statistics.median(each) for each in zip(*pairs, strict=True))
     return Row(
         "10", f"training with the page open and polled by {VIEWERS} viewers, against the bare terminal",
-        f"the same settings (LSTM H256 B16 T32 AdamW): a job of the page's board while {VIEWERS} threads post the"
-        f" page's own poll once a second, against train.py alone; {turns} turns of {seconds:.0f} s each, one halted"
-        " (SIGSTOP) while the other learns; the median of page / bare over the pairs of turns",
+        f"the same settings (LSTM H256 B16 T32 AdamW): a job of the page's board while {VIEWERS} threads ask for"
+        f" what a viewer's page does once a second, against train.py alone; {turns} turns of {seconds:.0f} s each, one"
+        " halted (SIGSTOP) while the other learns; the median of page / bare over the pairs of turns",
         (Figure("", statistics.median(ratios), "%", 95, 99),),
         (
             f"chars/s, medians: bare {alone:,.0f}, page {served:,.0f}",
@@ -123,7 +123,7 @@ def _page(place: Path, viewers: "Viewers") -> Iterator[Contender]:
     """A run that was begun on a page, both halted; while it goes on, the viewers poll."""
     with served_page(place) as (address, process):
         run = _begin(process)
-        page = Contender(process, LogReader(place / run), partial(viewers.polling, _poll(address, run)))
+        page = Contender(process, LogReader(place / run), partial(viewers.polling, _glance(address, run)))
         page.warm_up()
         try:
             yield page
@@ -201,18 +201,9 @@ class Viewers:
         )
 
 
-def _poll(address: str, run: str) -> urllib.request.Request:
-    """The request that the page's timer makes: its handler is the one that a "tick" triggers, the run its first input,
-    and the others are as the page has them at first.
-    """
-    with urllib.request.urlopen(f"{address}/config", timeout=20) as answer:
-        page = json.load(answer)
-    values = {part["id"]: part["props"].get("value") for part in page["components"]}
-    ticked = next(one for one in page["dependencies"] if any(event == "tick" for _, event in one["targets"]))
-    data = [run, *(values[part] for part in ticked["inputs"][1:])]
-    body = json.dumps({"fn_index": ticked["id"], "data": data, "session_hash": "bench"}).encode()
-    headers = {"Content-Type": "application/json"}
-    return urllib.request.Request(f"{address}/gradio_api/run/predict", body, headers)
+def _glance(address: str, run: str) -> urllib.request.Request:
+    """What the page of somebody who watches the run asks for every second (charlm.ui.glance)."""
+    return urllib.request.Request(f"{address}/glance?run={run}&language=en&unit=nats")
 
 
 # --- row 10b: two jobs at once ----------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from charlm import archive
 from charlm.events import Finished, to_line
 from charlm.jobs import HOME, PUBLIC, JobBoard
 from charlm.log import EVENTS
+from charlm.ui.glance import Glances
 from charlm.ui.page import build_page
 from charlm.ui.runs import new_run_folder
 from charlm.ui.words import LANGUAGES, say
@@ -45,11 +46,11 @@ class Wire:
 
     def __init__(self, page: gr.Blocks, board: JobBoard) -> None:
         self.page, self.board = page, board
-        self.client = TestClient(App.create_app(page))
+        self.client = TestClient(App.create_app(page, app_kwargs={"routes": [Glances(board).route]}))
         self.session = secrets.token_hex(5)
 
     def handler(self, name: str) -> Any:
-        """What the button with that word does at last; "tick", "select": the first clock, opening the Generate tab."""
+        """What the button with that word does at last; "apply", "select": a moment of the plot, opening Generate."""
         found = []
         for one in self.page.fns.values():
             for part, event in one.targets:
@@ -75,6 +76,12 @@ class Wire:
         assert "Traceback" not in answer.text and "/checkpoints" not in answer.text
         return dict(answer.json())
 
+    def glance(self, run: Any, language: str = "en", unit: str = "nats") -> Any:
+        """The plot's value of now, or None where there is no such run."""
+        answer = self.client.get("/glance", params={"run": run, "language": language, "unit": unit})
+        assert answer.status_code in (200, 404) and answer.headers["cache-control"] == "no-store"
+        return answer.json() if answer.status_code == 200 else None
+
     def start(self, settings: Mapping[str, Any], owner: str = TOKEN) -> dict[str, Any]:
         """Press Train with some controls, by label, set to other values than the page would send."""
         parts = self.handler("train").inputs
@@ -90,7 +97,7 @@ class Wire:
 def built() -> Iterator[tuple[gr.Blocks, JobBoard]]:
     """One page for all tests: its limits are read when they are needed."""
     board = JobBoard(HOME, 1, fakes.until_stopped)
-    page = build_page(board)
+    page = build_page(board, Glances(board))
     page.queue(max_size=64, default_concurrency_limit=4)
     page.has_launched, page.max_file_size = True, 1 << 20  # only then Gradio checks where files come from
     yield page, board
@@ -142,7 +149,7 @@ def test_one_clock_a_tab_fills_it_and_never_queues(wire: Wire) -> None:
         assert {"LivePlot", "Markdown"} <= {type(part).__name__ for part in tick.outputs}
 
 
-@pytest.mark.parametrize("name", ["tick", "pause", "resume", "end", "extend", "slower", "faster", "select"])
+@pytest.mark.parametrize("name", ["apply", "pause", "resume", "end", "extend", "slower", "faster", "select"])
 def test_quick_handlers_do_not_wait_in_a_queue(wire: Wire, name: str) -> None:
     assert wire.handler(name).queue is False
 
@@ -279,10 +286,37 @@ def test_an_upload_is_read(wire: Wire, runs: Path) -> None:
 @pytest.mark.parametrize("name", ["../tiny", "tiny/../tiny", "/etc", "", None, 5, ["tiny"], {"a": 1}, "x" * 100_000])
 def test_strange_names_do_nothing(name: Any, wire: Wire, make_run: MakeRun) -> None:
     make_run("tiny")
-    plot, *_ = wire.post("tick", [name, "en", "nats"])["data"]
-    assert plot["run"] == ""
+    plot, *_ = wire.post("apply", [name, "en", "nats", ""])["data"]
+    assert plot["run"] == plot["next"] == ""
+    assert wire.glance(str(name)[:1000]) is None
     assert "error" in wire.post("resume", [name, TOKEN, "en"]) and wire.board.jobs == {}
     wire.post("pause", [name, "en"])
+
+
+def test_a_glance_shows_what_an_event_shows_and_says_where_the_next_one_is(wire: Wire, make_run: MakeRun) -> None:
+    name = wire.start({"Steps": 5})["data"][0]
+    shown = wire.post("apply", [name, "fr", "bits", ""])["data"][0]
+    assert wire.client.get(f"/{shown['next']}").json() == wire.glance(name, "fr", "bits") == shown
+    assert shown["run"] == name and shown["status"] == say("starting", "fr")
+    make_run("tiny")
+    ended = wire.glance("tiny")
+    assert ended["next"] == "" and ended["curves"] and "tiny" in ended["status"]
+
+
+@pytest.mark.parametrize(("language", "unit"), [("xx", "nats"), ("", ""), ("../en", "furlongs"), ("\0", "x" * 10_000)])
+def test_a_glance_in_no_language_and_no_unit_is_in_english_and_nats(
+    language: str, unit: str, wire: Wire, make_run: MakeRun
+) -> None:
+    make_run("tiny")
+    strange, plain = wire.glance("tiny", language, unit), wire.glance("tiny")
+    assert [strange[key] for key in ("y", "status", "curves")] == [plain[key] for key in ("y", "status", "curves")]
+
+
+@pytest.mark.parametrize("kept", ["tiny 99999999999999999999", "tiny -1", "tiny ²", "tiny", " 1", "\0", None])
+def test_a_sample_that_is_none_is_the_newest(kept: str | None, wire: Wire, make_run: MakeRun) -> None:
+    make_run("tiny")
+    shown, newest = (wire.post("apply", ["tiny", "en", "nats", one])["data"] for one in (kept, ""))
+    assert shown == newest
 
 
 def test_a_number_that_cannot_be_is_refused_in_the_visitors_language(wire: Wire, make_run: MakeRun) -> None:
@@ -305,11 +339,12 @@ def test_a_stranger_sees_and_stops_nothing_of_others(public_wire: Callable[..., 
     stranger = Wire(wire.page, wire.board)
     for guess in ("moliere-lstm", mine[:-1], mine[:-1] + "0", mine.upper(), "comedy-en-lstm"):
         if guess != mine:
-            assert stranger.post("tick", [guess, "en", "nats"])["data"][0]["run"] == ""
+            assert stranger.post("apply", [guess, "en", "nats", ""])["data"][0]["run"] == ""
+            assert stranger.glance(guess) is None
             stranger.post("pause", [guess, "en"])
             assert "error" in stranger.post("resume", [guess, TOKEN, "en"])
     assert wire.board.is_active(mine)
-    assert wire.post("tick", [mine, "en", "nats"])["data"][0]["run"] == mine
+    assert wire.post("apply", [mine, "en", "nats", ""])["data"][0]["run"] == wire.glance(mine)["run"] == mine
     names = json.dumps(["moliere-lstm", mine])
     choices = [name for name, _ in stranger.post("select", [names, None, "", "", "en"])["data"][0]["choices"]]
     assert "moliere-lstm" not in choices

@@ -13,6 +13,7 @@ from test_page import TOKEN, Wire
 
 from charlm.checkpoint import TRAINER, read_config
 from charlm.jobs import HOME, PUBLIC, JobBoard
+from charlm.ui.glance import Glances
 from charlm.ui.page import build_page
 from charlm.ui.words import error_words, knob_words, say
 
@@ -23,7 +24,7 @@ CALL = {"text": "comedy-en", "cell": "lstm", "recipe": "quick", "seconds": 0, "s
 @pytest.fixture(scope="module")
 def built() -> Iterator[tuple[gr.Blocks, JobBoard]]:
     board = JobBoard(HOME, 1, fakes.until_stopped)
-    page = build_page(board)
+    page = build_page(board, Glances(board))
     page.queue(max_size=64, default_concurrency_limit=4)
     page.has_launched, page.max_file_size = True, 1 << 20
     yield page, board
