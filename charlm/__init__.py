@@ -37,13 +37,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from charlm.pretrained import CharLM as CharLM
 
-# Read when torch and NumPy are loaded, so it stands here. A waiting thread spins a thousand turns, some 30 us, and then
-# sleeps. Longer (the library's own choice is 300,000) was no faster alone, and slower beside another busy process, by
-# 2 to 100 times; without spinning, every small operation may pay 100 us for waking its second thread. How much of this
-# shows depends on the hour and the host: row 10b of tests/bench has all the cases. The one-character step is too small
-# for two threads.
+
+def _is_virtual() -> bool:
+    """Whether this is a virtual machine, as far as Linux on x86 tells."""
+    try:
+        with open("/proc/cpuinfo", "rb") as file:
+            return b" hypervisor" in file.read(4096)  # the first processor's flags
+    except OSError:
+        return False
+
+
+# Read when torch and NumPy are loaded, so it stands here: how many turns a thread that waits for another one spins before
+# it sleeps. A thousand are some 30 us; the library's own choice is 300,000. Beside another busy process few turns are
+# better: two trainings of two threads each on two cores do three quarters of what one does alone, and a twentieth with
+# 50,000 turns. But in a virtual machine a core that sleeps is handed to others, and comes back late: alone there,
+# 50,000 were faster than 1,000 in 15 of 16 comparisons, 1.3 times in the middle, and 2.4 to 6.4 times while the host
+# was busy. The one-character step is too small for two threads.
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "50000" if _is_virtual() else "1000")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 __version__ = "0.1.0"

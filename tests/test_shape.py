@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import re
 import shutil
 import subprocess
@@ -112,6 +113,19 @@ def test_what_stands_nowhere(path: Path) -> None:
             raises = any(isinstance(line, ast.Raise) for line in ast.walk(node))
             assert node.type or raises, f"{here}: a bare except that goes on"
             assert not (is_silent and re.search(r"\b(Base)?Exception\b", caught)), f"{here}: swallows {caught}"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [({}, {"1000", "50000"}), ({"GOMP_SPINCOUNT": "7"}, {"7"}), ({"OMP_WAIT_POLICY": "passive"}, {"None"})],
+)
+def test_how_long_a_thread_waits_is_chosen_before_torch_is_loaded(chosen: dict[str, str], expected: set[str]) -> None:
+    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    environment = {name: value for name, value in os.environ.items() if name not in names} | chosen
+    code = "import os, sys, charlm; assert 'torch' not in sys.modules; print(os.environ.get('GOMP_SPINCOUNT'))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert {done.stdout.strip()} <= expected
 
 
 @every_source

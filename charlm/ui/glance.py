@@ -35,12 +35,12 @@ class Glances:
         return Route(f"/{PATH}", self.answer)
 
     def answer(self, request: Request) -> Response:
-        """The value of the plot, as JSON; 404 for a run that is not there, or no longer."""
+        """The value of the plot, as JSON; that of an idle screen where a run is not there, or no longer."""
         run, language, unit = (request.query_params.get(name, "") for name in ("run", "language", "unit"))
         try:
             folder = folder_of(run)
         except CharlmError:
-            return Response(status_code=404, headers=HEADERS)
+            return ORJSONResponse(views.idle_view(language), headers=HEADERS)
         with self.followers.get(folder).history() as history:
             return ORJSONResponse(told(run, history, self.board.view(run), language, unit), headers=HEADERS)
 

@@ -154,17 +154,16 @@ async function ask() {
     if (newest().curves.length && turn++ % EACH) return;
     isAsking = true;
     try {
-        const answer = await fetch(address), value = answer.ok ? await answer.json() : null;
+        const value = await (await fetch(address)).json();
         if (newest()?.next === address) take(value);  // and not another run, language or unit meanwhile
     } catch (error) {
-        if (!(error instanceof TypeError)) throw error;  // the server cannot be reached: the next one tries again
+        console.debug(`No answer from ${address}: ${error}`);  // the server is away for a moment: the next one tries again
     } finally {
         isAsking = false;
     }
 }
 
 function take(value) {
-    if (!value) return trigger('apply');  // the run is gone: the page finds out
     asked = value;
     drawSoon();
     tellMoment();

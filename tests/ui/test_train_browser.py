@@ -131,6 +131,26 @@ def test_a_run_is_told_what_to_do(visitor: Callable[..., BrowserContext], server
     expect(shown.locator("textarea")).to_have_value(told(folder, Sampled)[-1].text)  # who comes back sees the newest
 
 
+def test_a_run_that_learns_is_looked_at_and_one_that_has_ended_is_not(
+    visitor: Callable[..., BrowserContext], server: Any
+) -> None:
+    page, asked = visitor(locale="zh-CN").new_page(), []
+    page.on("request", lambda request: asked.append(request.url) if "/glance?" in request.url else None)
+    page.goto(server.url)
+    expect(report(page)).to_contain_text(say("unchanged", "zh"))
+    assert not asked
+    folder = quick_run(page, server, "zh", steps=100_000)
+    page.wait_for_function(f"() => ({RATE})()[0]?.length >= 5")
+    assert asked and all(f"run={folder.name}&language=zh&unit=nats" in url for url in asked)
+    spoken(page, "end", "zh").click()
+    expect(status(page)).to_contain_text(said("ended", "zh"))
+    before = len(asked)
+    page.reload()
+    expect(status(page)).to_contain_text(said("ended", "zh"))
+    page.wait_for_timeout(1500)
+    assert len(asked) == before
+
+
 # --- the link ---------------------------------------------------------------------------------------------------------
 
 
