@@ -47,12 +47,12 @@ def _is_virtual() -> bool:
         return False
 
 
-# Read when torch and NumPy are loaded, so it stands here: how many turns a thread that waits for another one spins before
-# it sleeps. A thousand are some 30 us; the library's own choice is 300,000. Beside another busy process few turns are
-# better: two trainings of two threads each on two cores do three quarters of what one does alone, and a twentieth with
-# 50,000 turns. But in a virtual machine a core that sleeps is handed to others, and comes back late: alone there,
-# 50,000 were faster than 1,000 in 15 of 16 comparisons, 1.3 times in the middle, and 2.4 to 6.4 times while the host
-# was busy. The one-character step is too small for two threads.
+# Read when torch and NumPy are loaded, so it stands here: how many turns a thread that waits for another one spins
+# before it sleeps. A thousand are some 30 us; the library's own choice is 300,000. Beside another busy process few
+# turns are better: two trainings of two threads each on two cores do three quarters of what one does alone, and a
+# twentieth with 50,000. But in a virtual machine a core that sleeps is handed to others, and comes back late: alone
+# there, 50,000 were faster than 1,000 in 15 of 16 comparisons, 1.3 times in the middle, and 2.4 to 6.4 times while the
+# host was busy. The one-character step is too small for two threads.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "50000" if _is_virtual() else "1000")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
