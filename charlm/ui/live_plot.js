@@ -1,5 +1,5 @@
-// Draws the value of LivePlot (live_plot.py says what it holds). Runs once, when the component is first shown.
-// Gives the same <div> to Plotly.react at every change of the value or of the theme.
+// Draws the value of LivePlot (live_plot.py says what it holds), and asks for the next one where there will be one. Runs
+// once, when the component is first shown. Gives the same <div> to Plotly.react at every change of the value or the theme.
 
 const box = element.querySelector('.live-plot');
 const colour = name => getComputedStyle(document.body).getPropertyValue(name).trim();
