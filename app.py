@@ -12,10 +12,10 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")  # a host's token is never a visitor's
-if (
-    not os.environ.get("SPACE_ID") and os.environ.get("CHARLM_PUBLIC") != "1"
-):  # at home the browser wants the same cores
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # charlm/__init__.py says what it is
+# At home the browser wants the same cores (charlm/__init__.py says what this is). charlm.jobs.is_public cannot be
+# asked: whoever imports charlm has chosen already.
+if not os.environ.get("SPACE_ID") and os.environ.get("CHARLM_PUBLIC") != "1":
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 @contextlib.contextmanager

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from charlm.pretrained import CharLM as CharLM
 
 
-def _is_virtual() -> bool:
+def _is_virtual(processors: str = "/proc/cpuinfo") -> bool:
     """Whether this is a virtual machine, as far as Linux on x86 tells."""
     try:
-        with open("/proc/cpuinfo", "rb") as file:
+        with open(processors, "rb") as file:
             return b" hypervisor" in file.read(4096)  # the first processor's flags
     except OSError:
         return False

@@ -115,17 +115,38 @@ def test_what_stands_nowhere(path: Path) -> None:
             assert not (is_silent and re.search(r"\b(Base)?Exception\b", caught)), f"{here}: swallows {caught}"
 
 
+HERE = "50000" if charlm._is_virtual() else "1000"
+
+
 @pytest.mark.parametrize(
-    ("chosen", "expected"),
-    [({}, {"1000", "50000"}), ({"GOMP_SPINCOUNT": "7"}, {"7"}), ({"OMP_WAIT_POLICY": "passive"}, {"None"})],
+    ("imported", "chosen", "expected"),
+    [
+        ("charlm", {}, HERE),
+        ("charlm", {"GOMP_SPINCOUNT": "7"}, "7"),
+        ("charlm", {"OMP_WAIT_POLICY": "passive"}, "None"),
+        ("app, charlm", {}, "1000"),
+        ("app, charlm", {"GOMP_SPINCOUNT": "7"}, "7"),
+        ("app, charlm", {"CHARLM_PUBLIC": "1"}, HERE),
+        ("app, charlm", {"SPACE_ID": "a/b"}, HERE),
+    ],
 )
-def test_how_long_a_thread_waits_is_chosen_before_torch_is_loaded(chosen: dict[str, str], expected: set[str]) -> None:
-    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+def test_how_long_a_thread_waits_is_chosen_before_torch_is_loaded(
+    imported: str, chosen: dict[str, str], expected: str
+) -> None:
+    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "CHARLM_PUBLIC", "SPACE_ID")
     environment = {name: value for name, value in os.environ.items() if name not in names} | chosen
-    code = "import os, sys, charlm; assert 'torch' not in sys.modules; print(os.environ.get('GOMP_SPINCOUNT'))"
+    code = f"import os, sys, {imported}; assert 'torch' not in sys.modules; print(os.environ.get('GOMP_SPINCOUNT'))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert {done.stdout.strip()} <= expected
+    assert done.stdout.strip() == expected
+
+
+def test_a_virtual_machine_is_known_by_its_first_processor(tmp_path: Path) -> None:
+    processors = tmp_path / "cpuinfo"
+    assert not charlm._is_virtual(str(processors))  # as on a system that has no such file
+    for flags, expected in (("fpu vme hypervisor lahf_lm", True), ("fpu vme lahf_lm", False)):
+        processors.write_text(f"processor\t: 0\nmodel name\t: Any\nflags\t\t: {flags}\n")
+        assert charlm._is_virtual(str(processors)) == expected
 
 
 @every_source
