@@ -42,10 +42,10 @@ class Glances:
         except CharlmError:
             return ORJSONResponse(views.idle_view(language), headers=HEADERS)
         with self.followers.get(folder).history() as history:
-            return ORJSONResponse(told(run, history, self.board.view(run), language, unit), headers=HEADERS)
+            return ORJSONResponse(glance_view(run, history, self.board.view(run), language, unit), headers=HEADERS)
 
 
-def told(run: str, history: History, view: JobView, language: str, unit: str) -> dict[str, Any]:
+def glance_view(run: str, history: History, view: JobView, language: str, unit: str) -> dict[str, Any]:
     """The value of the plot: curves and status, what the rest of the screen depends on, and where the next one is."""
     reason = history.finished.reason if history.finished else ""
     address = urlencode({"run": run, "language": language, "unit": unit})

@@ -14,7 +14,7 @@ from charlm.errors import CharlmError
 from charlm.history import MAX_SAMPLES, History
 from charlm.jobs import JobBoard, JobView
 from charlm.ui import views
-from charlm.ui.glance import Glances, told
+from charlm.ui.glance import Glances, glance_view
 from charlm.ui.labels import Labels, Said
 from charlm.ui.live_plot import LivePlot
 from charlm.ui.runs import extend_run, folder_of, owner_of, resume_run
@@ -118,7 +118,7 @@ class Watching:
         view = self.board.view(run)
         with self.followers.get(folder).history() as history:
             return {
-                self.screen.plot: told(run, history, view, language, unit),
+                self.screen.plot: glance_view(run, history, view, language, unit),
                 **self._buttons(history, view),
                 **self._samples(run, history, language, kept or ""),
             }
